@@ -1,0 +1,1 @@
+"""The record: statements, signatures, ledger, evidence, certificates. Never imports torch or mlflow."""

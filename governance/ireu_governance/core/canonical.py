@@ -1,0 +1,177 @@
+"""JSON with exactly one spelling (RFC 8785), and a reader that forgives nothing.
+
+Two programs that read the same signed bytes must see the same thing. So whatever JSON leaves open is closed
+here: duplicate member names, numbers that a double cannot hold, NaN, lone surrogates, byte-order marks.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import re
+from typing import Final, NoReturn
+
+import rfc8785
+
+from ireu_governance.core.errors import ErrorCode, InputError
+
+__all__ = [
+    "MAX_JSON_BYTES",
+    "MAX_JSON_DEPTH",
+    "MAX_SAFE_INTEGER",
+    "canonicalize",
+    "decode_base64",
+    "parse_json",
+]
+
+MAX_JSON_BYTES: Final = 16 * 2**20  # a certificate about an encoder of 10,000 files stays under 8 MiB
+MAX_JSON_DEPTH: Final = 32  # ireu's own documents nest at most 9 deep
+MAX_SAFE_INTEGER: Final = 2**53 - 1  # beyond it, readers that keep numbers as doubles see another number
+
+_STRUCTURE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{\]}]', re.DOTALL)
+_LONG_INTEGER = re.compile(rb"(?:^|[\[:,])-?[0-9]{16,}(?:[\]},]|$)")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def canonicalize(value: object) -> bytes:
+    """Return the one canonical spelling of a JSON value (RFC 8785).
+
+    Args:
+        value: Nothing but dicts with text keys, lists, tuples, text, finite numbers, bools and None.
+
+    Returns:
+        UTF-8 bytes that `parse_json` reads back.
+
+    Raises:
+        InputError: The value cannot be written as JSON that every reader understands in the same way.
+    """
+    try:
+        data = rfc8785.dumps(value)  # type: ignore[arg-type]
+    except RecursionError:
+        raise InputError("The value nests too deeply for JSON.") from None
+    except ValueError as error:  # rfc8785's own errors, and UnicodeEncodeError from lone surrogates in keys
+        raise InputError(f"The value has no canonical JSON form: {_reason(error)}.") from None
+    if _LONG_INTEGER.search(data):
+        # A float such as 1e17 is spelt as an integer that no strict reader takes back: refuse to write it.
+        parse_json(data, what="value", max_bytes=len(data))
+    return data
+
+
+def parse_json(data: bytes, *, what: str, max_bytes: int = MAX_JSON_BYTES, canonical: bool = False) -> object:
+    """Read JSON and refuse everything that two readers could understand differently.
+
+    Args:
+        data: The bytes as they came.
+        what: What they should be, as a noun for messages.
+        max_bytes: Refuse more bytes than this.
+        canonical: Also refuse any other spelling than the canonical one.
+
+    Returns:
+        Dicts, lists, text, ints within ±(2^53 − 1), finite floats, bools and None.
+
+    Raises:
+        InputError: The bytes break a rule.
+    """
+    if len(data) > max_bytes:
+        raise InputError(f"The {what} is larger than {max_bytes} bytes.", code=ErrorCode.INPUT_TOO_LARGE)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"The {what} is not UTF-8 text (at byte {error.start}).") from None
+    if text.startswith("\ufeff"):
+        raise InputError(f"The {what} begins with a byte-order mark.")
+    if data.count(b"[") + data.count(b"{") > MAX_JSON_DEPTH and _depth(data) > MAX_JSON_DEPTH:
+        raise InputError(f"The {what} nests deeper than {MAX_JSON_DEPTH} levels.")
+    try:
+        value: object = json.loads(
+            text,
+            object_pairs_hook=_unique_members,
+            parse_int=_safe_integer,
+            parse_float=_finite_float,
+            parse_constant=_no_constant,
+        )
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"The {what} is no valid JSON: {_reason(error)}.") from None
+    if "\\u" in text and _has_surrogate(value):
+        raise InputError(f"The {what} holds half of a character (a lone surrogate).")
+    if canonical and canonicalize(value) != data:
+        raise InputError(f"The {what} is not in canonical JSON form (RFC 8785).")
+    return value
+
+
+def decode_base64(text: str, *, what: str) -> bytes:
+    """Decode base64 (RFC 4648, section 4) that is spelt in its one canonical way.
+
+    Args:
+        text: Standard alphabet, padded, unused bits zero, no white space.
+        what: What it should be, as a noun for messages.
+
+    Returns:
+        The bytes.
+
+    Raises:
+        InputError: The text is something else.
+    """
+    try:
+        data = base64.b64decode(text.encode("ascii"), validate=True)
+    except (binascii.Error, UnicodeEncodeError):
+        raise InputError(f"The {what} is not base64.") from None
+    if base64.b64encode(data).decode("ascii") != text:
+        raise InputError(f"The {what} is not base64 in its canonical spelling.")
+    return data
+
+
+def _depth(data: bytes) -> int:
+    deepest = depth = 0
+    for token in _STRUCTURE.finditer(data):
+        first = token.group()[0]
+        if first in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif first != 0x22:  # anything but a string closes a level
+            depth -= 1
+    return deepest
+
+
+def _unique_members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("an object has two members of the same name")
+    return members
+
+
+def _safe_integer(digits: str) -> int:
+    if len(digits) > 17 or abs(int(digits)) > MAX_SAFE_INTEGER:
+        raise ValueError("an integer is beyond 2^53 - 1")
+    return int(digits)
+
+
+def _finite_float(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError("a number is too large")
+    return number
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _has_surrogate(value: object) -> bool:
+    if isinstance(value, str):
+        return _SURROGATE.search(value) is not None
+    if isinstance(value, dict):
+        return any(_has_surrogate(key) or _has_surrogate(member) for key, member in value.items())
+    if isinstance(value, list):
+        return any(map(_has_surrogate, value))
+    return False
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at character {error.pos}"
+    if isinstance(error, UnicodeError):
+        return "text holds half of a character (a lone surrogate)"
+    return str(error)[:200]

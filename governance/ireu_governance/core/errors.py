@@ -1,0 +1,152 @@
+"""Every error that ireu raises on purpose.
+
+::
+
+    IreuError
+    ├── InputError              what was given cannot be read as what it should be        exit 2
+    ├── ConfigError             the workspace or a setting is missing or wrong            exit 2
+    │   └── MissingExtraError   an optional part of the package is not installed          exit 2
+    ├── LedgerError             the ledger cannot be used now (locked, absent, full)      exit 2
+    │   └── LedgerRefusedError  the ledger contradicts what was published before          exit 1
+    ├── EncoderError            an encoder cannot be loaded or does not fit               exit 2
+    ├── RunInterruptedError     a removal was stopped and can be resumed                  exit 130
+    └── VerificationError       a named check was made and failed                         exit 1
+
+An error says what happened (`message`), what to do next (`hint`), and carries a stable `code` that
+documentation, exit codes and HTTP problems are keyed by. Untrusted bytes may only ever raise `InputError`
+(they cannot be read) or `VerificationError` (they were read and found wrong).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+__all__ = [
+    "ConfigError",
+    "EncoderError",
+    "ErrorCode",
+    "InputError",
+    "IreuError",
+    "LedgerError",
+    "LedgerRefusedError",
+    "MissingExtraError",
+    "RunInterruptedError",
+    "VerificationError",
+]
+
+
+class ErrorCode(StrEnum):
+    """Stable names of the things that can go wrong; `docs/errors.md` explains each."""
+
+    INPUT_MALFORMED = "input-malformed"
+    INPUT_TOO_LARGE = "input-too-large"
+    INPUT_MISSING = "input-missing"
+    INPUT_NOT_A_CERTIFICATE = "input-not-a-certificate"
+    PORTRAITS_EMPTY = "portraits-empty"
+    PORTRAIT_UNREADABLE = "portrait-unreadable"
+    PORTRAIT_NO_FACE = "portrait-no-face"
+    PORTRAITS_SHARED = "portraits-shared"
+    PORTRAITS_UNPAIRED = "portraits-unpaired"
+    CASE_UNKNOWN = "case-unknown"
+    ENTRY_UNKNOWN = "entry-unknown"
+    CONFIG_INVALID = "config-invalid"
+    WORKSPACE_MISSING = "workspace-missing"
+    WORKSPACE_EXISTS = "workspace-exists"
+    KEY_UNUSABLE = "key-unusable"
+    EXTRA_MISSING = "extra-missing"
+    LEDGER_UNAVAILABLE = "ledger-unavailable"
+    LEDGER_LOCKED = "ledger-locked"
+    LEDGER_ROLLED_BACK = "ledger-rolled-back"
+    DISK_FULL = "disk-full"
+    ENCODER_UNLOADABLE = "encoder-unloadable"
+    ENCODER_UNSAFE = "encoder-unsafe"
+    EVIDENCE_ERASED = "evidence-erased"
+    RUN_INTERRUPTED = "run-interrupted"
+    RUN_NOT_RESUMABLE = "run-not-resumable"
+    CHECK_FAILED = "check-failed"
+
+
+class IreuError(Exception):
+    """Base of all errors that ireu raises on purpose.
+
+    Args:
+        message: What happened, in one sentence.
+        hint: What to do next, in one sentence; empty when there is nothing to advise.
+        code: The stable name of this kind of error; each class has a default.
+    """
+
+    default_code: ErrorCode = ErrorCode.INPUT_MALFORMED
+
+    def __init__(self, message: str, *, hint: str = "", code: ErrorCode | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.code = code or self.default_code
+
+
+class InputError(IreuError):
+    """Bytes, a file or an argument cannot be read as what it should be."""
+
+
+class ConfigError(IreuError):
+    """The workspace or a setting is missing or wrong."""
+
+    default_code = ErrorCode.CONFIG_INVALID
+
+
+class MissingExtraError(ConfigError):
+    """An optional part of the distribution is needed and not installed.
+
+    Args:
+        extra: Name of the extra, such as ``ml``.
+        needed_for: What was asked for, as the subject of a sentence.
+    """
+
+    default_code = ErrorCode.EXTRA_MISSING
+
+    def __init__(self, extra: str, needed_for: str) -> None:
+        super().__init__(
+            f"{needed_for} needs the '{extra}' part of ireu, which is not installed.",
+            hint=f"Install it with: pip install 'ireu-sdk[{extra}]'",
+        )
+        self.extra = extra
+
+
+class LedgerError(IreuError):
+    """The ledger cannot be used now: absent, locked by another process, or on a full disk."""
+
+    default_code = ErrorCode.LEDGER_UNAVAILABLE
+
+
+class LedgerRefusedError(LedgerError):
+    """The ledger contradicts a checkpoint that was published before, so nothing is appended to it."""
+
+    default_code = ErrorCode.LEDGER_ROLLED_BACK
+
+
+class EncoderError(IreuError):
+    """An encoder cannot be loaded, or does not fit what is asked of it."""
+
+    default_code = ErrorCode.ENCODER_UNLOADABLE
+
+
+class RunInterruptedError(IreuError):
+    """A removal was stopped before its end; its state is kept and can be resumed."""
+
+    default_code = ErrorCode.RUN_INTERRUPTED
+
+
+class VerificationError(IreuError):
+    """A named check was made and failed: what was verified does not hold.
+
+    Args:
+        message: What was found.
+        check: Name of the check, such as ``inclusion``.
+        hint: What to do next.
+    """
+
+    default_code = ErrorCode.CHECK_FAILED
+
+    def __init__(self, message: str, *, check: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.check = check
