@@ -1,0 +1,1 @@
+"""The recipe of the synthetic portrait testbed: pictures, networks, training, export."""
