@@ -1,0 +1,61 @@
+# Every target makes the environment that it needs; nothing has to be installed by hand but Python 3.11+ and make.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+VENV   ?= .venv
+BASE   ?= .venv-base
+BIN     = $(VENV)/bin
+ARGS   ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help install demo test check lint types base docs bench wheel clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1|/' | column -t -s '|'
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[all,dev]'
+	touch $@
+
+# Only what a regulator installs: no torch, no mlflow.
+$(BASE)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(BASE)
+	$(BASE)/bin/python -m pip install -q -c constraints.txt -e .
+	touch $@
+
+install: $(VENV)/.ready  ## Make the development environment in .venv
+
+demo: $(VENV)/.ready  ## Forget a synthetic person, prove it, catch a lie (about 4 minutes, offline, CPU)
+	rm -rf build/demo
+	$(BIN)/ireu demo --out build/demo
+
+test: $(VENV)/.ready $(BASE)/.ready  ## Run all tests; ARGS='-k name' to choose
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
+
+check: lint types  ## Lint, types, layers
+
+lint: $(VENV)/.ready  ## ruff (format and lint) and import-linter
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/.ready  ## mypy, strict
+	$(BIN)/mypy
+
+base: $(BASE)/.ready  ## Make an environment with the base install only, in .venv-base
+
+docs: $(VENV)/.ready  ## Build the documentation into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+bench: $(VENV)/.ready  ## Measure the ledger (a few minutes)
+	$(BIN)/python benchmarks/ledger.py
+
+wheel: $(VENV)/.ready  ## Build the wheel and the source distribution into dist/
+	$(BIN)/python -m build
+
+clean:  ## Remove environments, caches and build results
+	rm -rf $(VENV) $(BASE) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,136 @@
+"""`ireu doctor`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import click
+from pydantic import BaseModel
+
+from ireu_cli.context import Shared
+from ireu_cli.output import emit, json_option, stdout_console
+from ireu_governance.core.errors import ConfigError, IreuError
+from ireu_governance.core.keys import Role
+
+__all__ = ["doctor"]
+
+EXTRAS = {
+    "ml": ("torch", "transformers", "diffusers", "onnxruntime", "insightface", "mlflow", "torchmetrics"),
+}
+BASE = ("ireu-sdk", "cryptography", "pydantic", "sqlmodel", "securesystemslib", "rfc8785")
+
+
+class Diagnosis(BaseModel):
+    """One thing that was looked at."""
+
+    name: str
+    state: Literal["ok", "absent", "problem"]
+    detail: str
+
+
+class DoctorResult(BaseModel):
+    """What `ireu doctor` saw."""
+
+    python: str
+    healthy: bool
+    diagnoses: list[Diagnosis]
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def doctor(shared: Shared, *, as_json: bool) -> None:
+    """Look at the installation and the workspace, and say what is missing or wrong.
+
+    Exit code 0: nothing is wrong (optional parts may be absent). 1: something is.
+    """
+    found = [*_packages(), _accelerator(), *_workspace(shared)]
+    healthy = all(each.state != "problem" for each in found)
+    result = DoctorResult(python=sys.version.split()[0], healthy=healthy, diagnoses=found)
+
+    def show() -> None:
+        console = stdout_console()
+        console.print(f"Python {result.python}")
+        signs = {"ok": "[green]✓[/green]", "absent": "[yellow]–[/yellow]", "problem": "[red]✗[/red]"}
+        for each in result.diagnoses:
+            console.print(f"  {signs[each.state]} {each.name:<18} {each.detail}")
+
+    emit(result, as_json=as_json, show=show)
+    sys.exit(0 if healthy else 1)
+
+
+def _packages() -> list[Diagnosis]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = []
+    for names, extra in ((BASE, None), *((names, extra) for extra, names in EXTRAS.items())):
+        for name in names:
+            try:
+                found.append(Diagnosis(name=name, state="ok", detail=version(name)))
+            except PackageNotFoundError:
+                if extra is None:
+                    found.append(Diagnosis(name=name, state="problem", detail="not installed"))
+                else:
+                    hint = f"not installed; pip install 'ireu-sdk[{extra}]'"
+                    found.append(Diagnosis(name=name, state="absent", detail=hint))
+    return found
+
+
+def _accelerator() -> Diagnosis:
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None:
+        return Diagnosis(name="accelerator", state="absent", detail="needs torch")
+    import torch
+
+    if torch.cuda.is_available():
+        return Diagnosis(name="accelerator", state="ok", detail=torch.cuda.get_device_name(0))
+    return Diagnosis(name="accelerator", state="absent", detail=f"none; {torch.get_num_threads()} CPU threads")
+
+
+def _workspace(shared: Shared) -> list[Diagnosis]:
+    try:
+        workspace = shared.open_workspace()
+    except ConfigError as error:
+        return [Diagnosis(name="workspace", state="absent", detail=f"{error.message} {error.hint}")]
+    found = [Diagnosis(name="workspace", state="ok", detail=str(workspace.root))]
+    found.extend(_try(f"{role.value} key", partial(_describe_key, workspace.root, role)) for role in Role)
+    found.append(_try("ledger", lambda: _describe_ledger(workspace.root)))
+    found.append(_try("vault", lambda: _describe_vault(workspace.root)))
+    return found
+
+
+def _describe_key(root: Path, role: Role) -> str:
+    from ireu_governance.workspace import Workspace
+
+    return Workspace(root).signer(role).public_key.key_id
+
+
+def _describe_ledger(root: Path) -> str:
+    from ireu_governance.ledger.audit import audit
+    from ireu_governance.workspace import Workspace
+
+    workspace = Workspace(root)
+    report = audit(workspace.ledger_path, key_file=workspace.key_file(), checkpoint_path=workspace.checkpoint_path)
+    if report.findings:
+        raise ConfigError(f"{len(report.findings)} findings; see: ireu ledger audit")
+    return f"{report.size} entries, audited, nothing is wrong"
+
+
+def _describe_vault(root: Path) -> str:
+    from ireu_governance.workspace import Workspace
+
+    with Workspace(root).open_vault() as vault:
+        cases = vault.cases()
+    return f"evidence of {len(cases)} cases and panels, {sum(case.size for case in cases)} bytes, encrypted"
+
+
+def _try(name: str, look: Callable[[], str]) -> Diagnosis:
+    try:
+        return Diagnosis(name=name, state="ok", detail=look())
+    except IreuError as error:
+        return Diagnosis(name=name, state="problem", detail=f"{error.message} {error.hint}".strip())

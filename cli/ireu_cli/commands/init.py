@@ -1,0 +1,46 @@
+"""`ireu init`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from pydantic import BaseModel
+
+from ireu_cli.output import emit, json_option, stdout_console
+
+__all__ = ["init"]
+
+
+class InitResult(BaseModel):
+    """What `ireu init` made."""
+
+    workspace: Path
+    origin: str
+    key_file: Path
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False), default=".")
+@click.option("--organisation", default="Unnamed organisation", help="Who runs it; stands on certificates.")
+@click.option("--origin", help="Name of the ledger, such as example.org/ireu; random if not given.")
+@click.option("--contact", help="Role address for questions about certificates, such as privacy@example.org.")
+@json_option
+def init(directory: Path, organisation: str, origin: str | None, contact: str | None, *, as_json: bool) -> None:
+    """Make a workspace: keys, an empty ledger, an evidence vault and settings.
+
+    Private keys are encrypted when the environment variable IREU_KEY_PASSPHRASE is set.
+    """
+    from ireu_governance.workspace import Workspace
+
+    workspace = Workspace.create(directory, organisation=organisation, origin=origin, contact=contact)
+    result = InitResult(workspace=workspace.root, origin=workspace.key_file().origin, key_file=workspace.key_file_path)
+
+    def show() -> None:
+        console = stdout_console()
+        console.print(f"Workspace made in [bold]{result.workspace}[/bold]")
+        console.print(f"  ledger      {result.origin}")
+        console.print(f"  key file    {result.key_file}  (public: give it to whoever verifies certificates)")
+        console.print("  next        ireu unlearn --encoder testbed --forget testbed:0 --retain testbed")
+
+    emit(result, as_json=as_json, show=show)

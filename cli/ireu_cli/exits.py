@@ -1,0 +1,50 @@
+"""Exit codes: the one place where errors and verdicts become numbers.
+
+0    it holds, or it was done
+1    it was proven not to hold: tampered, resurfaced, does not fit
+2    it could not be decided: bad usage, bad or missing input, too few probes, a missing part of ireu
+3    a fault in ireu itself
+130  stopped by Ctrl-C or SIGTERM
+"""
+
+from __future__ import annotations
+
+from ireu_governance.core.errors import (
+    IreuError,
+    LedgerRefusedError,
+    RunInterruptedError,
+    VerificationError,
+)
+from ireu_governance.core.verdict import RetestVerdict, Verdict
+
+__all__ = ["ABSENT", "FAULT", "HOLDS", "INTERRUPTED", "NOT", "exit_code_of", "exit_code_of_verdict"]
+
+HOLDS = 0
+NOT = 1
+ABSENT = 2
+FAULT = 3
+INTERRUPTED = 130
+
+_OF_RETEST = {
+    RetestVerdict.HOLDS: HOLDS,
+    RetestVerdict.RESURFACED: NOT,
+    RetestVerdict.ENCODER_CHANGED: NOT,
+    RetestVerdict.UTILITY_LOST: NOT,
+    RetestVerdict.INCONCLUSIVE: ABSENT,
+    RetestVerdict.EVIDENCE_ERASED: ABSENT,
+}
+_OF_VERDICT = {Verdict.HOLDS: HOLDS, Verdict.DOES_NOT_HOLD: NOT, Verdict.UNDECIDED: ABSENT}
+
+
+def exit_code_of(error: IreuError) -> int:
+    """Return the exit code of an error."""
+    if isinstance(error, (VerificationError, LedgerRefusedError)):
+        return NOT
+    if isinstance(error, RunInterruptedError):
+        return INTERRUPTED
+    return ABSENT
+
+
+def exit_code_of_verdict(verdict: Verdict | RetestVerdict) -> int:
+    """Return the exit code of a verdict."""
+    return _OF_VERDICT[verdict] if isinstance(verdict, Verdict) else _OF_RETEST[verdict]

@@ -1,0 +1,112 @@
+"""The `ireu` command. Commands import what they need when they run, so that verifying a certificate stays light."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+import rich_click
+
+from ireu_cli.commands.certificate import certificate
+from ireu_cli.commands.demo import demo
+from ireu_cli.commands.doctor import doctor
+from ireu_cli.commands.init import init
+from ireu_cli.commands.keys import keys
+from ireu_cli.commands.ledger import ledger
+from ireu_cli.commands.unlearn import unlearn
+from ireu_cli.commands.verify import verify
+from ireu_cli.context import Shared
+from ireu_cli.exits import ABSENT, FAULT, INTERRUPTED, exit_code_of
+from ireu_cli.output import print_error
+from ireu_governance.__about__ import __version__
+from ireu_governance.core.errors import IreuError, MissingExtraError
+
+__all__ = ["cli", "main"]
+
+# Modules of the `ml` extra, by the name under which Python misses them.
+_ML_MODULES = frozenset(
+    {
+        "accelerate", "cv2", "diffusers", "filelock", "huggingface_hub", "insightface", "matplotlib", "mlflow",
+        "numpy", "onnxruntime", "PIL", "psutil", "safetensors", "torch", "torchmetrics", "transformers",
+    }
+)  # fmt: skip
+
+
+@click.group(
+    cls=rich_click.RichGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "IREU"},
+)
+@click.version_option(__version__, prog_name="ireu")
+@click.option(
+    "-w",
+    "--workspace",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Workspace folder; if not given, the present folder or one above it.",
+)
+@click.pass_context
+def cli(context: click.Context, workspace: Path | None) -> None:
+    """Make an image encoder forget a person, and leave a record that others can check."""
+    context.obj = Shared(workspace=workspace)
+
+
+for command in (demo, init, unlearn, verify, ledger, certificate, keys, doctor):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line and leave with one of the exit codes of `ireu_cli.exits`."""
+    as_json = "--json" in sys.argv
+    try:
+        code = cli.main(prog_name="ireu", standalone_mode=False)
+    except IreuError as error:
+        print_error(error, as_json=as_json)
+        code = exit_code_of(error)
+    except click.exceptions.Exit as error:
+        code = error.exit_code
+    except click.Abort:
+        click.echo("Stopped.", err=True)
+        code = INTERRUPTED
+    except KeyboardInterrupt:
+        click.echo("Stopped.", err=True)
+        code = INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        code = ABSENT
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _ML_MODULES:
+            code = _report_fault(error)
+        else:
+            missing = MissingExtraError("ml", f"'ireu {_invoked()}'")
+            print_error(missing, as_json=as_json)
+            code = exit_code_of(missing)
+    except BrokenPipeError:
+        # Whoever read our output (head, less) has gone; that is no fault of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a fault is reported as one
+        code = _report_fault(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _invoked() -> str:
+    return next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+
+
+def _report_fault(error: Exception) -> int:
+    """Report a fault in ireu itself; the trace is shown on request, since it can hold paths."""
+    if os.environ.get("IREU_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    click.echo(
+        f"Internal fault: {type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}",
+        err=True,
+    )
+    click.echo("       Run it again with IREU_DEBUG=1 for the trace, and report it.", err=True)
+    return FAULT
+
+
+if __name__ == "__main__":
+    main()

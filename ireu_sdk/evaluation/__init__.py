@@ -1,0 +1,1 @@
+"""Measuring what a removal did: identity, fidelity, features, and the statistics around them."""

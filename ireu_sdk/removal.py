@@ -1,0 +1,365 @@
+"""One removal, top to bottom: read this first.
+
+load → localise → targets → train → measure → log → record → certify.
+
+Nothing is written before everything could be read and checked. The plan (which tests, which thresholds) is
+signed into the ledger before training begins; the encoder that is measured is the one that was saved.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ireu_governance.core.artifact import Artifact
+from ireu_governance.core.errors import RunInterruptedError
+from ireu_governance.core.keys import Role
+from ireu_governance.core.statement import (
+    CaseReference,
+    Digest,
+    Draft,
+    Method,
+    Removal,
+    Run,
+    Verification,
+)
+from ireu_governance.core.verdict import RetestVerdict
+from ireu_governance.files import write_atomically
+from ireu_governance.ledger.certify import issue
+from ireu_governance.workspace import Workspace
+from ireu_sdk.encoders.clip import ClipEncoder
+from ireu_sdk.evaluation.grids import draw_grid
+from ireu_sdk.measurement import Measurement, measure_encoder
+from ireu_sdk.order import Order, Prepared, prepare
+from ireu_sdk.progress import Observer, Silent
+from ireu_sdk.run import OpenRun, open_run
+from ireu_sdk.toolbox import Toolbox, software_versions
+from ireu_sdk.unlearning.localise import MaskReport
+from ireu_sdk.unlearning.settings import UnlearningSettings
+from ireu_sdk.unlearning.state import TrainingState
+from ireu_sdk.unlearning.targets import compute_targets
+from ireu_sdk.unlearning.train import StepLog, train
+
+__all__ = ["RemovalResult", "unlearn"]
+
+
+@dataclass(frozen=True)
+class RemovalResult:
+    """What a removal left behind.
+
+    Attributes:
+        run_id: The MLflow run.
+        case_ids: Random ids of the forgotten, in the order of the forget photos.
+        removal_seq: Ledger entry of the removal.
+        verification_seq: Ledger entry of its tests.
+        verdict: What the tests said.
+        encoder: Folder of the unlearned encoder.
+        artifact: Its digests.
+        model: Registered model and version, ``name/version``.
+        certificate: The certificate; None when the tests did not hold.
+        measurement: All scores.
+        masks: What the masks kept.
+        settings: As used.
+        training_seconds: Duration of the training.
+        grids: Before/after picture files, by generator; only of synthetic people or with consent.
+        face_check: Whether every photo could be checked for a face.
+    """
+
+    run_id: str
+    case_ids: tuple[str, ...]
+    removal_seq: int
+    verification_seq: int
+    verdict: RetestVerdict
+    encoder: Path
+    artifact: Artifact
+    model: str
+    certificate: Path | None
+    measurement: Measurement
+    masks: MaskReport
+    settings: UnlearningSettings
+    training_seconds: float
+    grids: dict[str, Path]
+    face_check: bool
+
+
+def unlearn(
+    workspace: Workspace,
+    order: Order,
+    *,
+    toolbox: Toolbox | None = None,
+    observer: Observer | None = None,
+) -> RemovalResult:
+    """Make an encoder forget people, and leave a record that others can check.
+
+    Args:
+        workspace: Where keys, ledger, evidence and runs are.
+        order: Whom to forget, with what, and how.
+        toolbox: Networks that are loaded already; loaded from the order if not given.
+        observer: Told about progress.
+
+    Returns:
+        What was made.
+
+    Raises:
+        IreuError: Something given cannot be used (nothing was written), or the run was stopped (it can be
+            resumed).
+    """
+    watch = observer or Silent()
+    watch.stage("load")
+    prepared = prepare(workspace, order, toolbox=toolbox)
+    run = open_run(workspace, order, prepared)
+    try:
+        return _carry_out(workspace, order, prepared, run, watch)
+    except RunInterruptedError as error:
+        run.tracker.finish(run.run_id, "KILLED")
+        raise RunInterruptedError(
+            error.message, hint=f"Run the same command again with --resume {run.run_id} to go on."
+        ) from error
+    except BaseException as error:
+        run.tracker.finish(run.run_id, "FAILED")
+        if isinstance(error, KeyboardInterrupt):
+            raise RunInterruptedError(
+                "Stopped; the original encoder is unchanged.",
+                hint=f"Run the same command again with --resume {run.run_id} to go on.",
+            ) from error
+        raise
+
+
+def _carry_out(workspace: Workspace, order: Order, prepared: Prepared, run: OpenRun, watch: Observer) -> RemovalResult:
+    settings, tools = prepared.settings, prepared.toolbox
+
+    watch.stage("localise")
+    targets = compute_targets(
+        tools.encoder, forget=prepared.cast.forget, retain=prepared.cast.retain, settings=settings
+    )
+
+    watch.stage("train")
+
+    def tell(log: StepLog) -> None:
+        run.log_step(log)
+        watch.step(log, settings.steps)
+
+    state = TrainingState(run.folder, fingerprint=run.fingerprint)
+    started = time.monotonic()
+    with run.tracker.system_metrics(run.run_id):
+        student = train(
+            tools.encoder.copy(),
+            targets,
+            settings,
+            state=state,
+            on_step=tell,
+        )
+    training_seconds = time.monotonic() - started
+    encoder_folder = run.save_encoder(student)
+    # What is measured is what was saved, read back: rounding to the stored number format included.
+    unlearned = ClipEncoder.load(encoder_folder, device=tools.device)
+
+    watch.stage("measure")
+    measured = measure_encoder(
+        unlearned,
+        prepared.original,
+        prepared.probes,
+        prepared.plan,
+        run.case_ids,
+        tools,
+        tap=settings.tap,
+        steps=order.drawing_steps,
+        guidance=order.guidance,
+        on_stage=watch.detail,
+    )
+
+    watch.stage("log")
+    grids = _draw_grids(prepared, measured, run.folder)
+    run.log_results(measured, targets.report, targets.masks, grids if prepared.cast.synthetic else {})
+    model, version = run.register(encoder_folder, unlearned, settings)
+
+    watch.stage("record")
+    removal_seq, verification_seq = _record(
+        workspace,
+        order,
+        prepared,
+        run,
+        measured,
+        unlearned,
+        targets.report,
+        f"{model}/{version}",
+        training_seconds,
+    )
+
+    watch.stage("certify")
+    certificate = None
+    if measured.verdict is RetestVerdict.HOLDS:
+        with workspace.open_ledger() as ledger:
+            data = issue(
+                ledger,
+                removal_seq=removal_seq,
+                key_file=workspace.key_file(),
+                signer=workspace.signer(Role.RECORD),
+                contact=workspace.settings.contact,
+            )
+        certificate = workspace.root / "certificates" / f"removal-{removal_seq}.json"
+        write_atomically(certificate, data)
+    run.close(model, version, removal_seq, verification_seq, measured.verdict, certificate)
+    state.clear()
+    return RemovalResult(
+        run_id=run.run_id,
+        case_ids=tuple(run.case_ids),
+        removal_seq=removal_seq,
+        verification_seq=verification_seq,
+        verdict=measured.verdict,
+        encoder=encoder_folder,
+        artifact=unlearned.artifact,
+        model=f"{model}/{version}",
+        certificate=certificate,
+        measurement=measured,
+        masks=targets.report,
+        settings=settings,
+        training_seconds=training_seconds,
+        grids=grids if prepared.cast.synthetic else {},
+        face_check=prepared.face_check,
+    )
+
+
+def _record(
+    workspace: Workspace,
+    order: Order,
+    prepared: Prepared,
+    run: OpenRun,
+    measured: Measurement,
+    unlearned: ClipEncoder,
+    masks: MaskReport,
+    model: str,
+    training_seconds: float,
+) -> tuple[int, int]:
+    """Append the removal and its tests to the ledger and publish the new head."""
+    settings, tools = prepared.settings, prepared.toolbox
+    subjects = unlearned.artifact.subjects()
+    software = software_versions()
+    signer = workspace.signer(Role.RECORD)
+    removal = Draft(
+        subject=subjects,
+        kind="removal",
+        fields=_fields(
+            Removal,
+            request_seq=run.request_seq,
+            cases=tuple(
+                CaseReference(case_id=case_id, commitment=commitment)
+                for case_id, commitment in zip(run.case_ids, run.commitments, strict=True)
+            ),
+            encoder_before=Digest(sha256=tools.encoder.artifact.digest),
+            architecture=tools.encoder.name,
+            method=_describe_method(settings, masks),
+            counts={
+                "forget-people": len(prepared.cast.forget),
+                "forget-pairs": masks.pairs,
+                "retain-people": len(prepared.cast.retain),
+                "retain-photos": sum(len(p.portraits) for p in prepared.cast.retain),
+                "panel-people": len(prepared.cast.panel),
+                "panel-photos": len(prepared.original.panel_images),
+            },
+            run=Run(
+                mlflow_run_id=run.run_id,
+                model=model,
+                software=software,
+                device=tools.device,
+                pickle_allowed=order.allow_pickle,
+                seconds=round(training_seconds, 3),
+            ),
+        ),
+    )
+    with workspace.open_ledger() as ledger:
+        removal_seq = ledger.append([removal], signer)[0].seq
+        verification = verification_draft(
+            unlearned.artifact,
+            removal_seq=removal_seq,
+            occasion="removal",
+            known=True,
+            measured=measured,
+            verdict=measured.verdict,
+            device=tools.device,
+        )
+        verification_seq = ledger.append([verification], signer)[0].seq
+        ledger.publish(workspace.signer(Role.LOG))
+    return removal_seq, verification_seq
+
+
+def verification_draft(
+    artifact: Artifact,
+    *,
+    removal_seq: int,
+    occasion: str,
+    known: bool,
+    measured: Measurement,
+    verdict: RetestVerdict,
+    device: str,
+) -> Draft:
+    """Return a verification as the ledger takes it.
+
+    Args:
+        artifact: The encoder that was tested.
+        removal_seq: The removal that it was tested against.
+        occasion: ``removal`` or ``retest``.
+        known: Whether the ledger has a removal with this encoder as its result.
+        measured: All scores.
+        verdict: What follows from them and from `known`.
+        device: Where the networks ran.
+    """
+    return Draft(
+        subject=artifact.subjects(),
+        kind="verification",
+        fields=_fields(
+            Verification,
+            removal_seq=removal_seq,
+            occasion=occasion,
+            verdict=verdict,
+            known_encoder=known,
+            cases=measured.cases,
+            scores=measured.scores,
+            extractor=measured.extractor,
+            device=device,
+            software=software_versions(),
+        ),
+    )
+
+
+def _fields(kind: type[Removal | Verification], **values: object) -> dict[str, object]:
+    """Return a predicate's fields as plain JSON values."""
+    partial = kind.model_construct(**values)  # type: ignore[arg-type]
+    return partial.model_dump(mode="json", by_alias=True, include=set(values))
+
+
+def _describe_method(settings: UnlearningSettings, masks: MaskReport) -> Method:
+    extra = {
+        "retain-ratio": str(settings.retain_ratio),
+        "warmup": str(settings.warmup),
+        "decay": settings.decay,
+        "views": str(settings.views),
+        "mask-energy": f"{masks.energy:.4f}",
+        "mask-overlap": "none" if masks.overlap is None else f"{masks.overlap:.4f}",
+    }
+    return Method(
+        name=settings.method,
+        preset=settings.preset,
+        tap=settings.tap.value,
+        k=settings.k,
+        alpha=settings.alpha,
+        steps=settings.steps,
+        lr=settings.lr,
+        lambda_=settings.lambda_,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        settings=extra,
+    )
+
+
+def _draw_grids(prepared: Prepared, measured: Measurement, folder: Path) -> dict[str, Path]:
+    """Write before/after pictures of synthetic people; of real people none are made."""
+    grids: dict[str, Path] = {}
+    if not prepared.cast.synthetic:
+        return grids
+    for before, after in zip(measured.before, measured.after, strict=True):
+        path = folder / f"before-after-{after.generator.replace(':', '-')}.png"
+        write_atomically(path, draw_grid(prepared.probes, before, after))
+        grids[after.generator] = path
+    return grids
