@@ -11,7 +11,7 @@ ARGS   ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help install demo test check lint types base docs bench wheel clean
+.PHONY: help install demo serve test check lint types base docs bench wheel clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1|/' | column -t -s '|'
@@ -32,6 +32,9 @@ install: $(VENV)/.ready  ## Make the development environment in .venv
 demo: $(VENV)/.ready  ## Forget a synthetic person, prove it, catch a lie (about 4 minutes, offline, CPU)
 	rm -rf build/demo
 	$(BIN)/ireu demo --out build/demo
+
+serve: $(VENV)/.ready  ## Look at the demo's runs in MLflow, on http://127.0.0.1:5000
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/build/demo/mlflow.db
 
 test: $(VENV)/.ready $(BASE)/.ready  ## Run all tests; ARGS='-k name' to choose
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)

@@ -258,7 +258,8 @@ def open_run(workspace: Workspace, order: Order, prepared: Prepared) -> OpenRun:
         params=_params(order, prepared),
         tags={"ireu.request_entry": str(request_seq), "ireu.cases": ",".join(case_ids)[:5000]},
     )
-    tracker.log_datasets(run_id, {"forget": commitments[0], "retain": retain_digest})
+    together = hashlib.sha256("".join(commitments).encode()).hexdigest()
+    tracker.log_datasets(run_id, {"forget": together, "retain": retain_digest})
     record = RunRecord(
         run_id=run_id,
         request_seq=request_seq,

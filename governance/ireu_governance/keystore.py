@@ -71,9 +71,7 @@ def save_private_key(path: Path, key: PrivateKey, passphrase: bytes | None) -> N
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise ConfigError(
-            f"{path} exists; a key is never overwritten.", code=ErrorCode.KEY_UNUSABLE
-        ) from None
+        raise ConfigError(f"{path} exists; a key is never overwritten.", code=ErrorCode.KEY_UNUSABLE) from None
     except OSError as error:
         raise unwritable(path, error) from None
     try:

@@ -125,7 +125,7 @@ def verify(file: Path, key_path: Path, encoder: Path | None, *, as_json: bool) -
 def _read(file: Path) -> bytes:
     try:
         if str(file) == "-":
-            data: bytes = click.get_binary_stream("stdin").read(MAX_CERTIFICATE_BYTES + 1)
+            data = sys.stdin.buffer.read(MAX_CERTIFICATE_BYTES + 1)
         else:
             with file.open("rb") as stream:
                 data = stream.read(MAX_CERTIFICATE_BYTES + 1)

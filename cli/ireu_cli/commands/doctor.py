@@ -21,7 +21,7 @@ __all__ = ["doctor"]
 EXTRAS = {
     "ml": ("torch", "transformers", "diffusers", "onnxruntime", "insightface", "mlflow", "torchmetrics"),
 }
-BASE = ("ireu-sdk", "cryptography", "pydantic", "sqlmodel", "securesystemslib", "rfc8785")
+BASE = ("ireu-sdk", "cryptography", "pydantic", "sqlmodel", "rfc8785")
 
 
 class Diagnosis(BaseModel):

@@ -45,9 +45,7 @@ class ArtifactFile:
     def __post_init__(self) -> None:
         parts = self.name.split("/")
         if len(self.name) > MAX_NAME_LENGTH or _FORBIDDEN.search(self.name) or {"", ".", ".."} & set(parts):
-            raise InputError(
-                f"{self.name[:MAX_NAME_LENGTH]!a} is no name of a file inside an encoder's folder."
-            )
+            raise InputError(f"{self.name[:MAX_NAME_LENGTH]!a} is no name of a file inside an encoder's folder.")
         if self.name == WHOLE:
             raise InputError(f"A file of an encoder cannot be called '{WHOLE}': that stands for all files.")
         if not _HEX32.fullmatch(self.digest):
@@ -85,9 +83,7 @@ class Artifact:
         if not files:
             raise InputError("An encoder without files has no digest.", code=ErrorCode.INPUT_MISSING)
         if len(files) >= MAX_SUBJECTS:
-            raise InputError(
-                f"An encoder has fewer than {MAX_SUBJECTS} files.", code=ErrorCode.INPUT_TOO_LARGE
-            )
+            raise InputError(f"An encoder has fewer than {MAX_SUBJECTS} files.", code=ErrorCode.INPUT_TOO_LARGE)
         entries = (ArtifactFile(name, digest) for name, digest in files.items())
         # By parts, as paths compare: «a/b» stands before «a-b», which plain text order would turn round.
         return cls(tuple(sorted(entries, key=lambda each: each.name.split("/"))))
@@ -120,9 +116,7 @@ class Artifact:
                     f"The encoder's files are not those that were recorded: {', '.join(found)}.", check=_CHECK
                 )
         if self.digest != whole:
-            raise VerificationError(
-                f"The encoder's digest is {self.digest}, but {whole} was recorded.", check=_CHECK
-            )
+            raise VerificationError(f"The encoder's digest is {self.digest}, but {whole} was recorded.", check=_CHECK)
 
 
 def check_subjects(subjects: Sequence[Subject]) -> None:
@@ -142,9 +136,7 @@ def check_subjects(subjects: Sequence[Subject]) -> None:
     except InputError as error:
         raise VerificationError(f"The recorded files are malformed: {error.message}", check=_CHECK) from None
     if digest != whole:
-        raise VerificationError(
-            "The recorded overall digest is not that of the recorded files.", check=_CHECK
-        )
+        raise VerificationError("The recorded overall digest is not that of the recorded files.", check=_CHECK)
 
 
 def _split(subjects: Sequence[Subject]) -> tuple[str, dict[str, str]]:

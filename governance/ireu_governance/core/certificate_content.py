@@ -91,11 +91,7 @@ class Story:
             VerificationError: One is of another kind (check ``position``).
         """
         asked, done, found = request.predicate, removal.predicate, verification.predicate
-        if not (
-            isinstance(asked, RemovalRequest)
-            and isinstance(done, Removal)
-            and isinstance(found, Verification)
-        ):
+        if not (isinstance(asked, RemovalRequest) and isinstance(done, Removal) and isinstance(found, Verification)):
             raise VerificationError(
                 "The entries are not a removal request, a removal and a verification, but"
                 f" {asked.kind}, {done.kind} and {found.kind}.",
@@ -126,9 +122,7 @@ def check_binding(story: Story) -> Finding:
     if removal.encoder_before.sha256 == story.encoder_after:
         _refuse(check, "The encoder after the removal is the one before it: nothing was changed.")
     if removal.request_seq != request.ledger.seq:
-        _refuse(
-            check, f"The removal answers request {removal.request_seq}, not request {request.ledger.seq}."
-        )
+        _refuse(check, f"The removal answers request {removal.request_seq}, not request {request.ledger.seq}.")
     if verification.removal_seq != removal.ledger.seq:
         _refuse(
             check,
@@ -178,8 +172,7 @@ def check_verdict(story: Story) -> Finding:
         if case.verdict is not computed and not erased:
             _refuse(
                 check,
-                f"Case {case.case_id} is recorded as '{case.verdict}', but by the plan its scores mean"
-                f" '{computed}'.",
+                f"Case {case.case_id} is recorded as '{case.verdict}', but by the plan its scores mean '{computed}'.",
             )
     overall = worst(case.verdict for case in verification.cases)
     if verification.verdict is not overall:
@@ -219,9 +212,7 @@ def _check_reported(test: PlannedTest, case: CaseResult) -> None:
         score.matches.false_match_rate != test.false_match_rate
         or score.matches.false_match_rate_upper_95 != test.false_match_rate_upper_95
     ):
-        _refuse(
-            check, f"The test '{test.name}' was reported with other error rates than it was planned with."
-        )
+        _refuse(check, f"The test '{test.name}' was reported with other error rates than it was planned with.")
 
 
 def _times(story: Story) -> Iterator[tuple[str, str]]:

@@ -39,16 +39,13 @@ SAYS: Final = (
     " the tests and limits by which that would be judged, before the encoder was changed.",
     "The encoder was then changed by the recorded process, and the result is exactly the files whose digests"
     " are listed.",
-    "Those files were tested as planned, and the tests gave the recorded results, within the recorded error"
-    " rates.",
+    "Those files were tested as planned, and the tests gave the recorded results, within the recorded error rates.",
     "All three are entries of one append-only log under one signed checkpoint.",
 )
 DOES_NOT_CLAIM: Final = (
     "That the encoder holds no trace of the persons concerned: no test of a model can show that.",
-    "Anything about other models, other copies of this encoder, training data, or pictures that were made"
-    " earlier.",
-    "That this is the latest verification, or that the certificate is not revoked: that is for the log to"
-    " answer.",
+    "Anything about other models, other copies of this encoder, training data, or pictures that were made earlier.",
+    "That this is the latest verification, or that the certificate is not revoked: that is for the log to answer.",
     "That the recorded times are confirmed by anyone but the organisation itself.",
 )
 
@@ -60,9 +57,7 @@ _Words = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, validate_by_name=True, validate_by_alias=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_by_name=True, validate_by_alias=True)
 
 
 class Issuer(_Strict):

@@ -138,9 +138,7 @@ class _CertificateVerification:
         # Only picks the keys to try; the checkpoint's own signature is verified before anything rests on it.
         note = SignedNote.from_text(self._entries[0].proof.checkpoint)
         self._claimed_size = Checkpoint.from_text(note.text).size
-        return Finding(
-            f"The file is a certificate of format 1, number {body.id}, issued at {body.issued_at}."
-        )
+        return Finding(f"The file is a certificate of format 1, number {body.id}, issued at {body.issued_at}.")
 
     def key_file(self) -> Finding:
         body = self._certificate.certificate
@@ -219,9 +217,7 @@ class _CertificateVerification:
             except VerificationError as error:
                 _refuse("inclusion", f"The {entry.name}: {error.message}")
         numbers = [str(entry.proof.index) for entry in self._entries]
-        return Finding(
-            f"The log holds the request, removal and verification as entries {', '.join(numbers)}."
-        )
+        return Finding(f"The log holds the request, removal and verification as entries {', '.join(numbers)}.")
 
     def position(self) -> Finding:
         check = "position"
@@ -267,9 +263,7 @@ class _CertificateVerification:
     def _refuse_revoked(self, check: str, key_id: str, size: int) -> None:
         entry = self._keys.find(key_id)
         if entry is not None and entry.revoked_from_size is not None and entry.revoked_from_size <= size:
-            _refuse(
-                check, f"It is signed by a key that counts no more from entry {entry.revoked_from_size} on."
-            )
+            _refuse(check, f"It is signed by a key that counts no more from entry {entry.revoked_from_size} on.")
 
 
 def _absent(what: str) -> Callable[[_CertificateVerification], Finding]:

@@ -18,9 +18,7 @@ __all__ = ["SALT_SIZE", "commit", "new_salt", "verify_opening"]
 
 SALT_SIZE: Final = 32
 
-_DOMAIN: Final = (
-    b"urn:ireu:commitment:v1\x00"  # no hash made for another purpose can be shown as a commitment
-)
+_DOMAIN: Final = b"urn:ireu:commitment:v1\x00"  # no hash made for another purpose can be shown as a commitment
 
 
 def new_salt() -> bytes:

@@ -29,9 +29,7 @@ __all__ = [
 RETAINED_SIMILARITY: Final = "retained-similarity"
 """Name of the score that says how far retained people's features moved; 1 is not at all."""
 
-MAX_PROBES: Final = (
-    1_000_000  # nobody generates more pictures of one person; bounds the work on hostile counts
-)
+MAX_PROBES: Final = 1_000_000  # nobody generates more pictures of one person; bounds the work on hostile counts
 TOLERANCE: Final = 1e-9  # between two correct computations of the same bound
 
 _CONFIDENCE: Final = 0.95
@@ -96,9 +94,7 @@ def verify_matches(score: Score, *, check: str) -> None:
     try:
         lower, upper = clopper_pearson(recorded.matches, score.n)
     except InputError as error:
-        raise VerificationError(
-            f"The score '{score.name}' is impossible: {error.message}", check=check
-        ) from None
+        raise VerificationError(f"The score '{score.name}' is impossible: {error.message}", check=check) from None
     rate = recorded.matches / score.n if score.n else 0.0
     for name, stated, computed in (
         ("rate", recorded.rate, rate),

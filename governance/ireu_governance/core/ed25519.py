@@ -210,9 +210,7 @@ class PrivateKey:
         try:
             key = load_pem_private_key(data, passphrase)
         except TypeError:
-            problem = (
-                "needs a passphrase" if passphrase is None else "is not encrypted, so no passphrase fits"
-            )
+            problem = "needs a passphrase" if passphrase is None else "is not encrypted, so no passphrase fits"
             raise ConfigError(f"The private key {problem}.", code=ErrorCode.KEY_UNUSABLE) from None
         except (ValueError, UnsupportedAlgorithm):
             raise ConfigError(
@@ -240,13 +238,9 @@ class PrivateKey:
         encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
         if passphrase is not None:
             if not 0 < len(passphrase) <= MAX_PASSPHRASE_BYTES:
-                raise ConfigError(
-                    f"A passphrase has 1 to {MAX_PASSPHRASE_BYTES} bytes.", code=ErrorCode.KEY_UNUSABLE
-                )
+                raise ConfigError(f"A passphrase has 1 to {MAX_PASSPHRASE_BYTES} bytes.", code=ErrorCode.KEY_UNUSABLE)
             encryption = serialization.BestAvailableEncryption(passphrase)
-        return self._key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
-        )
+        return self._key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
 
 
 def count_signers(

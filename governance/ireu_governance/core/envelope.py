@@ -114,9 +114,7 @@ class Envelope:
     def to_bytes(self) -> bytes:
         """Return the envelope as canonical JSON: the form that a ledger hashes."""
         # Spelt out, since no part holds a character that JSON escapes; a ledger does this for every entry.
-        signatures = ",".join(
-            f'{{"keyid":"{each.keyid}","sig":"{_encode(each.sig)}"}}' for each in self.signatures
-        )
+        signatures = ",".join(f'{{"keyid":"{each.keyid}","sig":"{_encode(each.sig)}"}}' for each in self.signatures)
         members = f'"payloadType":"{self.payload_type}","signatures":[{signatures}]'
         return f'{{"payload":"{_encode(self.payload)}",{members}}}'.encode("ascii")
 

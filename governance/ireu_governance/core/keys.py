@@ -75,9 +75,7 @@ class _Signed(_Strict):
     version: _Positive
     threshold: _Positive
     issued_at: Timestamp
-    organisation: Annotated[
-        str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
-    ]
+    organisation: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
     keys: Annotated[tuple[KeyEntry, ...], Field(min_length=1, max_length=MAX_KEYS)]
 
 
@@ -91,9 +89,7 @@ class _Document(_Strict):
     signed: _Signed
     signatures: Annotated[tuple[_KeySignature, ...], Field(min_length=1, max_length=MAX_SIGNATURES)]
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, validate_by_name=True, validate_by_alias=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_by_name=True, validate_by_alias=True)
 
 
 class KeyFile:
@@ -300,9 +296,7 @@ def _read_key(entry: KeyEntry) -> PublicKey:
 
 
 def _require_root_signatures(document: _Document, roots: Sequence[PublicKey], threshold: int) -> None:
-    signatures = [
-        (each.keyid, decode_base64(each.sig, what="key file's signature")) for each in document.signatures
-    ]
+    signatures = [(each.keyid, decode_base64(each.sig, what="key file's signature")) for each in document.signatures]
     if len({key_id for key_id, _ in signatures}) != len(signatures):
         raise InputError("The key file is signed twice by the same key.")
     message = pae(_PAYLOAD_TYPE, canonicalize(document.signed.model_dump(mode="json", by_alias=True)))

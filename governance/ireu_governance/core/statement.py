@@ -172,9 +172,7 @@ class Method(_Frozen):
     seed: Count
     settings: dict[Token, Annotated[str, StringConstraints(max_length=200)]]
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, validate_by_name=True, validate_by_alias=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_by_name=True, validate_by_alias=True)
 
 
 class Run(_Frozen):
@@ -284,9 +282,7 @@ class Statement(_Frozen):
     predicate_type: Annotated[str, Field(alias="predicateType")]
     predicate: Predicate
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, validate_by_name=True, validate_by_alias=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_by_name=True, validate_by_alias=True)
 
     def to_bytes(self) -> bytes:
         """Return the canonical (RFC 8785) bytes, the payload that is signed."""

@@ -33,9 +33,7 @@ def test_folder_is_the_artifact_of_its_files(folder: Path) -> None:
     assert hash_folder(folder) == Artifact.from_files(expected)
 
 
-@pytest.mark.parametrize(
-    "name", [".hidden", "__pycache__/x.pyc", ".cache/huggingface/y", "sub/.z", "model.py"]
-)
+@pytest.mark.parametrize("name", [".hidden", "__pycache__/x.pyc", ".cache/huggingface/y", "sub/.z", "model.py"])
 def test_added_file_is_noticed_however_unimportant_it_looks(folder: Path, name: str) -> None:
     before = hash_folder(folder).digest
     (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -57,9 +57,7 @@ def test_subjects_start_with_the_whole() -> None:
         (changed(extra="44" * 32), "1 not recorded (extra)"),
         (Artifact.from_files({"config.json": "11" * 32}), "2 missing (model.safetensors, sub/a.bin)"),
         (
-            Artifact.from_files(
-                {"config.json": "11" * 32, "model.safetensors": "22" * 32, "sub/b": "33" * 32}
-            ),
+            Artifact.from_files({"config.json": "11" * 32, "model.safetensors": "22" * 32, "sub/b": "33" * 32}),
             "1 missing (sub/a.bin), 1 not recorded (sub/b)",
         ),
     ],

@@ -213,9 +213,7 @@ def test_embedded_key_file_is_never_trusted() -> None:
     assert verify(attacker).verdict is Verdict.HOLDS
     report = verify_certificate(attacker.certificate(), key_file=make_keys().key_file)
     assert report.verdict is Verdict.DOES_NOT_HOLD
-    assert not {"key-file", "record-signature", "checkpoint-signature"} - {
-        each.name for each in report.failed()
-    }
+    assert not {"key-file", "record-signature", "checkpoint-signature"} - {each.name for each in report.failed()}
 
 
 def test_certificate_sealed_by_another_key_is_refused() -> None:
@@ -252,9 +250,7 @@ def test_certificate_of_another_organisation_is_refused() -> None:
 
 def test_certificate_of_another_log_is_refused() -> None:
     removal = Removal()
-    report = verify_certificate(
-        removal.certificate(origin="other.example"), key_file=removal.log.keys.key_file
-    )
+    report = verify_certificate(removal.certificate(origin="other.example"), key_file=removal.log.keys.key_file)
     assert {each.name for each in report.failed()} == {"position"}
 
 
@@ -317,9 +313,7 @@ def test_verification_of_an_unknown_encoder_is_refused() -> None:
 
 @pytest.mark.parametrize("part", ["request", "removal"])
 def test_other_cases_are_refused(part: str) -> None:
-    assert_fails(
-        Removal(**{part: {"cases": make_cases([SECOND_CASE])}}), "subject-binding", "different cases"
-    )
+    assert_fails(Removal(**{part: {"cases": make_cases([SECOND_CASE])}}), "subject-binding", "different cases")
 
 
 def test_verification_of_another_case_is_refused() -> None:
@@ -398,9 +392,7 @@ def test_entry_chained_to_another_one_is_refused() -> None:
     assert_fails(removal, "position", "chained")
 
 
-@pytest.mark.parametrize(
-    "swap", [("request", "removal"), ("removal", "verification"), ("request", "verification")]
-)
+@pytest.mark.parametrize("swap", [("request", "removal"), ("removal", "verification"), ("request", "verification")])
 def test_entries_in_each_others_places_are_refused(swap: tuple[str, str]) -> None:
     removal = Removal()
     first, second = swap
@@ -414,17 +406,13 @@ def test_entries_proven_in_two_checkpoints_are_refused() -> None:
     removal = Removal()
     early = removal.logged()["request"]
     removal.log.fill(1)
-    report = verify_certificate(
-        removal.certificate(request=early.to_object()), key_file=removal.log.keys.key_file
-    )
+    report = verify_certificate(removal.certificate(request=early.to_object()), key_file=removal.log.keys.key_file)
     assert {each.name for each in report.failed()} == {"checkpoint-signature"}
 
 
 def test_entry_that_the_log_does_not_hold_is_refused() -> None:
     honest, other = Removal(), Removal(verification={"device": "cuda"})
-    mixed = LoggedEntry(
-        other.logged()["verification"].envelope, honest.seqs[2], honest.log.prove(honest.seqs[2])
-    )
+    mixed = LoggedEntry(other.logged()["verification"].envelope, honest.seqs[2], honest.log.prove(honest.seqs[2]))
     data = honest.certificate(verification=mixed.to_object())
     report = verify_certificate(data, key_file=honest.log.keys.key_file)
     assert {each.name for each in report.failed()} == {"inclusion"}
@@ -444,9 +432,7 @@ def test_statement_signed_as_something_else_is_refused() -> None:
     removal = Removal()
     log = removal.log
     seqs = removal.seqs
-    statement = make_statement(
-        AFTER, "verification", {"ledger": log.position(), **make_verification(seqs[1])}
-    )
+    statement = make_statement(AFTER, "verification", {"ledger": log.position(), **make_verification(seqs[1])})
     envelope = Envelope.sign(statement.to_bytes(), log.keys.record, "text/plain")
     removal.seqs = (seqs[0], seqs[1], log.append_bytes(envelope.to_bytes()))
     assert_fails(removal, "record-signature", "something else")
@@ -461,15 +447,11 @@ def verified(*cases: dict[str, object], verdict: str = "holds", **changes: objec
 
 
 def test_resurfaced_person_is_reported_as_such() -> None:
-    assert_fails(
-        verified(case("resurfaced", make_score(matches=60)), verdict="resurfaced"), "verdict", "resurfaced"
-    )
+    assert_fails(verified(case("resurfaced", make_score(matches=60)), verdict="resurfaced"), "verdict", "resurfaced")
 
 
 def test_one_resurfaced_case_of_two_is_enough() -> None:
-    removal = verified(
-        case(), case("resurfaced", make_score(matches=60), case_id=SECOND_CASE), verdict="resurfaced"
-    )
+    removal = verified(case(), case("resurfaced", make_score(matches=60), case_id=SECOND_CASE), verdict="resurfaced")
     assert_fails(removal, "verdict", f"first {SECOND_CASE}")
 
 
@@ -621,9 +603,7 @@ def test_certificate_that_would_not_hold_is_not_issued(change: dict[str, Any], c
     removal = Removal(**change)
     keys = removal.log.keys
     with pytest.raises(VerificationError) as caught:
-        issue_certificate(
-            **removal.logged(), key_file=keys.key_file, signer=keys.record, issued_at=removal.issued_at
-        )
+        issue_certificate(**removal.logged(), key_file=keys.key_file, signer=keys.record, issued_at=removal.issued_at)
     assert caught.value.check == check
 
 

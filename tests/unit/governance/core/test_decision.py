@@ -48,9 +48,7 @@ def test_known_intervals(matches: int, n: int, lower: float, upper: float) -> No
 
 def tail(matches: int, n: int, p: Fraction) -> Fraction:
     """The exact chance of at least so many matches."""
-    return sum(
-        (Fraction(math.comb(n, k)) * p**k * (1 - p) ** (n - k) for k in range(matches, n + 1)), Fraction(0)
-    )
+    return sum((Fraction(math.comb(n, k)) * p**k * (1 - p) ** (n - k) for k in range(matches, n + 1)), Fraction(0))
 
 
 @settings(max_examples=60)
@@ -77,12 +75,8 @@ def test_interval_agrees_with_scipy(n: int) -> None:
     stats = pytest.importorskip("scipy.stats")
     for matches in sorted({0, 1, n // 7, n // 2, n - 1, n}):
         lower, upper = clopper_pearson(matches, n)
-        assert lower == pytest.approx(
-            stats.beta.ppf(0.025, matches, n - matches + 1) if matches else 0, abs=1e-11
-        )
-        assert upper == pytest.approx(
-            stats.beta.ppf(0.975, matches + 1, n - matches) if matches < n else 1, abs=1e-11
-        )
+        assert lower == pytest.approx(stats.beta.ppf(0.025, matches, n - matches + 1) if matches else 0, abs=1e-11)
+        assert upper == pytest.approx(stats.beta.ppf(0.975, matches + 1, n - matches) if matches < n else 1, abs=1e-11)
 
 
 def test_closed_form_without_matches() -> None:

@@ -90,9 +90,7 @@ def test_edited_statement_is_an_input_error_or_another_statement(data: st.DataOb
     for key in path[:-1]:
         parent = parent[key]
     junk = st.none() | st.booleans() | st.integers(-5, 2**53 - 1) | st.floats(-2, 2) | st.text(max_size=10)
-    parent[path[-1]] = data.draw(
-        junk | st.lists(junk, max_size=2) | st.dictionaries(st.text(max_size=5), junk)
-    )
+    parent[path[-1]] = data.draw(junk | st.lists(junk, max_size=2) | st.dictionaries(st.text(max_size=5), junk))
     written = canonicalize(value)
     try:
         statement = Statement.from_bytes(written)

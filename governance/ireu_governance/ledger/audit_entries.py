@@ -1,0 +1,198 @@
+"""The audit's walk through the entries: signatures, places, the chain, columns, and the look-up of cases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ireu_governance.core.keys import KeyFile
+from ireu_governance.ledger.examine import Examined, Row, examine_all
+from ireu_governance.ledger.findings import FindingKind, FindingList
+from ireu_governance.ledger.records import FIRST_PREV
+
+__all__ = ["EntryAudit"]
+
+_KIND_OF_DAMAGE = {
+    FindingKind.UNREADABLE: "The entry cannot be read",
+    FindingKind.SIGNATURE: "The entry was changed",
+    FindingKind.UNKNOWN_SIGNER: "The entry was replaced or added",
+}
+
+
+class EntryAudit:
+    """Judges every row of `entries` and works out the leaf hash that each entry had.
+
+    Attributes:
+        leaves: Leaf hashes by number of the entry: recomputed where the entry is intact, else taken from the
+            signed entry after it, or from where the entry stands now; None where nothing tells.
+        checked: Number of rows that were recomputed and verified.
+        indexed_beyond: One more than the largest number in the look-up of cases beyond the last row, or 0.
+    """
+
+    def __init__(self, key_file: KeyFile, findings: FindingList) -> None:
+        self._key_file = key_file
+        self._findings = findings
+        self.leaves: list[bytes | None] = []
+        self.checked = 0
+        self.indexed_beyond = 0
+        self._displaced: dict[int, bytes] = {}
+        self._last_time = ""
+        # The stored leaf hash of the last row, while it differs from the computed one and it is open which of
+        # both the next entry was signed to follow.
+        self._stored_leaf: object = None
+        self._is_open = False
+
+    @property
+    def size(self) -> int:
+        """Number of entries, by the largest number of a row."""
+        return len(self.leaves)
+
+    def run(
+        self,
+        rows: Iterable[tuple[object, ...]],
+        index: Iterable[tuple[object, ...]] | None,
+        *,
+        limit: int,
+        processes: int,
+    ) -> None:
+        """Judge all rows.
+
+        Args:
+            rows: Columns of `entries`, by seq.
+            index: Columns seq and case_id of `entry_cases`, in this order; None when the table is gone.
+            limit: Numbers from here on are no numbers of entries; a forged one must not cost memory.
+            processes: How many processes verify signatures.
+        """
+        cases = None if index is None else _CaseIndex(index, self._findings)
+        for row, examined in examine_all((Row(*each) for each in rows), self._key_file, processes=processes):
+            self._take(row, examined, cases, limit)
+        if cases is not None:
+            self.indexed_beyond = cases.finish(self.size)
+
+    def finish(self) -> None:
+        """Settle what waited for a further row, and fill in what misplaced entries tell."""
+        self._settle(None)
+        for seq, leaf in self._displaced.items():
+            if seq < self.size and self.leaves[seq] is None:
+                self.leaves[seq] = leaf
+
+    def _take(self, row: Row, examined: Examined, cases: _CaseIndex | None, limit: int) -> None:
+        if examined.problem is None and examined.seq != row.seq:
+            self._displaced.setdefault(examined.seq, examined.leaf)
+        if not isinstance(row.seq, int) or not 0 <= row.seq < limit:
+            self._findings.add(FindingKind.POSITION, None, "A row has a number that no entry can have.")
+            return
+        seq = row.seq
+        if seq < self.size:
+            self._findings.add(FindingKind.POSITION, seq, "There is a second row of this number.")
+            return
+        if seq > self.size:
+            self._settle(None)
+            self._findings.add(FindingKind.MISSING, self.size, "The entry is missing.", until=seq - 1)
+            self.leaves.extend([None] * (seq - self.size))
+        self.checked += 1
+        in_place = self._judge(row, examined, seq)
+        self._settle(examined.prev if in_place else None)
+        if in_place:
+            self._check_chain(seq, examined)
+            self._check_columns(row, examined, seq)
+        self.leaves.append(examined.leaf if in_place else None)
+        if in_place and row.leaf_hash != examined.leaf:
+            self._is_open, self._stored_leaf = True, row.leaf_hash
+        indexed = cases.take(seq) if cases is not None else None
+        if in_place and indexed is not None and indexed != set(examined.cases):
+            self._findings.add(FindingKind.INDEX_MISMATCH, seq, "The look-up names other cases than the entry does.")
+
+    def _judge(self, row: Row, examined: Examined, seq: int) -> bool:
+        if examined.problem is not None:
+            kind = examined.problem
+            if kind is not FindingKind.UNKNOWN_SIGNER and row.leaf_hash != examined.leaf and examined.leaf:
+                kind = FindingKind.EDITED
+            start = _KIND_OF_DAMAGE.get(kind, "The entry was edited")
+            self._findings.add(kind, seq, f"{start}: {examined.reason}.")
+        elif examined.origin != self._key_file.origin:
+            self._findings.add(FindingKind.POSITION, seq, f"The entry was signed for the ledger '{examined.origin}'.")
+        elif examined.seq != seq:
+            shift = examined.seq - seq
+            where = f"{abs(shift)} {'later' if shift > 0 else 'earlier'}"
+            self._findings.add(FindingKind.POSITION, seq, f"What stands here was signed for a place {where}.")
+        else:
+            return True
+        return False
+
+    def _settle(self, following: bytes | None) -> None:
+        """Say what is wrong with the last row's hash, given what the next entry was signed to follow."""
+        if not self._is_open:
+            return
+        last = self.size - 1
+        if following is not None and following == self._stored_leaf:
+            self._findings.add(
+                FindingKind.EDITED, last, "The entry was replaced by another one that is properly signed."
+            )
+            self.leaves[last] = following
+        else:
+            self._findings.add(
+                FindingKind.LEAF_MISMATCH, last, "The stored hash is not the hash of the entry beside it."
+            )
+        self._is_open = False
+
+    def _check_chain(self, seq: int, examined: Examined) -> None:
+        before = self.leaves[seq - 1] if seq else FIRST_PREV
+        if before is None:
+            self.leaves[seq - 1] = examined.prev
+        elif before != examined.prev:
+            self._findings.add(
+                FindingKind.CHAIN_BROKEN,
+                seq,
+                "The entry was signed to follow another one than stands before it.",
+            )
+
+    def _check_columns(self, row: Row, examined: Examined, seq: int) -> None:
+        columns = {"kind": examined.kind, "recorded_at": examined.recorded_at, "prev": examined.prev}
+        changed = [name for name, signed in columns.items() if getattr(row, name) != signed]
+        if changed:
+            self._findings.add(
+                FindingKind.EDITED,
+                seq,
+                f"Beside the entry, {' and '.join(changed)} is not what is signed in it.",
+            )
+        if examined.recorded_at < self._last_time:
+            self._findings.add(
+                FindingKind.TIME,
+                seq,
+                f"The entry is dated {examined.recorded_at}, before the one that it follows.",
+            )
+        self._last_time = max(self._last_time, examined.recorded_at)
+
+
+class _CaseIndex:
+    """The rows of `entry_cases`, taken along while the entries go by."""
+
+    def __init__(self, rows: Iterable[tuple[object, ...]], findings: FindingList) -> None:
+        self._findings = findings
+        self._rows = self._readable(rows)
+        self._next = next(self._rows, None)
+
+    def take(self, seq: int) -> set[str]:
+        """Return the cases that are looked up as those of an entry, and pass over those of absent entries."""
+        found = set()
+        while self._next is not None and self._next[0] <= seq:
+            if self._next[0] == seq:
+                found.add(self._next[1])
+            self._next = next(self._rows, None)
+        return found
+
+    def finish(self, size: int) -> int:
+        """Read to the end; return one more than the largest number beyond the last entry, or 0."""
+        beyond = 0
+        while self._next is not None:
+            if self._next[0] >= size:
+                beyond = self._next[0] + 1
+            self._next = next(self._rows, None)
+        return beyond
+
+    def _readable(self, rows: Iterable[tuple[object, ...]]) -> Iterator[tuple[int, str]]:
+        for seq, case_id in rows:
+            if isinstance(seq, int) and seq >= 0 and isinstance(case_id, str):
+                yield seq, case_id
+            else:
+                self._findings.add(FindingKind.INDEX_MISMATCH, None, "The look-up of cases has a row that is none.")

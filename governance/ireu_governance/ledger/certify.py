@@ -1,0 +1,98 @@
+"""From a ledger to a certificate: find the three entries of a removal, prove them, and have them sealed."""
+
+from __future__ import annotations
+
+from ireu_governance.core.certificate import LoggedEntry, issue_certificate
+from ireu_governance.core.errors import ErrorCode, InputError
+from ireu_governance.core.keys import KeyFile, Signer
+from ireu_governance.core.statement import Removal, Verification
+from ireu_governance.core.times import now
+from ireu_governance.ledger.read import LedgerReader, verified_checkpoint
+from ireu_governance.ledger.records import Entry
+
+__all__ = ["issue"]
+
+
+def issue(
+    ledger: LedgerReader,
+    *,
+    key_file: KeyFile,
+    signer: Signer,
+    removal_seq: int | None = None,
+    case_id: str | None = None,
+    contact: str | None = None,
+    issued_at: str | None = None,
+) -> bytes:
+    """Issue the certificate of a removal, with the latest verification of the encoder that it made.
+
+    Args:
+        ledger: Where the removal is recorded.
+        key_file: The log's keys, which go into the certificate.
+        signer: Holds a record key.
+        removal_seq: Number of the removal's entry; or
+        case_id: The case, for its latest removal.
+        contact: Where to ask about the certificate; an address of the organisation, not of a person.
+        issued_at: Time of issue; None for now, but never before the verification.
+
+    Returns:
+        The certificate file.
+
+    Raises:
+        InputError: There is no such removal, it was not verified yet, or the published checkpoint does not
+            cover it.
+        VerificationError: The certificate would not hold, such as when the case has resurfaced.
+    """
+    removal_entry, removal = _find_removal(ledger, removal_seq, case_id)
+    verification = _latest_verification(ledger, removal_entry, removal)
+    text = ledger.checkpoint()
+    size = None if text is None else verified_checkpoint(text, key_file).size  # one checkpoint for all three
+    request = ledger.entry(removal.request_seq)
+    logged = [
+        LoggedEntry(envelope=each.envelope, index=each.seq, proof=ledger.prove_inclusion(each.seq, size))
+        for each in (request, removal_entry, verification)
+    ]
+    return issue_certificate(
+        request=logged[0],
+        removal=logged[1],
+        verification=logged[2],
+        key_file=key_file,
+        signer=signer,
+        issued_at=issued_at or max(now(), verification.recorded_at),
+        contact=contact,
+    )
+
+
+def _find_removal(ledger: LedgerReader, seq: int | None, case_id: str | None) -> tuple[Entry, Removal]:
+    if (seq is None) == (case_id is None):
+        raise InputError("Name the removal either by its entry or by a case.")
+    if seq is not None:
+        entry = ledger.entry(seq)
+    else:
+        removals = [each for each in ledger.find_case(case_id or "") if each.kind == "removal"]
+        if not removals:
+            raise InputError("The ledger holds no removal of this case.", code=ErrorCode.CASE_UNKNOWN)
+        entry = removals[-1]
+    predicate = ledger.statement(entry).predicate
+    if not isinstance(predicate, Removal):
+        raise InputError(f"Entry {entry.seq} is a {predicate.kind}, not a removal.")
+    return entry, predicate
+
+
+def _latest_verification(ledger: LedgerReader, removal_entry: Entry, removal: Removal) -> Entry:
+    """Return the latest test of exactly the removal's encoder; tests of other encoders say nothing about it."""
+    encoder = ledger.statement(removal_entry).encoder_digest()
+    # Every verification of a removal speaks of all its cases, so those of the first one are all there are.
+    for entry in reversed(ledger.find_case(removal.cases[0].case_id)):
+        if entry.kind != "verification":
+            continue
+        statement = ledger.statement(entry)
+        predicate = statement.predicate
+        if (
+            isinstance(predicate, Verification)
+            and predicate.removal_seq == removal_entry.seq
+            and statement.encoder_digest() == encoder
+        ):
+            return entry
+    raise InputError(
+        f"The encoder of removal {removal_entry.seq} was not verified yet.", hint="Run: ireu verify, then publish."
+    )

@@ -1,0 +1,1 @@
+"""Alembic's environment for the ledger's tables; it travels inside the package."""

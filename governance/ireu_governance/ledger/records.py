@@ -1,0 +1,123 @@
+"""What a ledger hands out, and how its rows are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from sqlalchemy import Connection, TextClause, text
+
+from ireu_governance.core import merkle
+from ireu_governance.core.envelope import PAYLOAD_TYPE, Envelope
+from ireu_governance.core.errors import InputError, LedgerRefusedError
+from ireu_governance.core.keys import PublicKey
+from ireu_governance.core.statement import Statement
+
+__all__ = ["FIRST_PREV", "Entry", "Head", "case_ids", "node_reader", "read_statement"]
+
+FIRST_PREV: Final = bytes(merkle.HASH_SIZE)
+"""What stands as the hash of the entry before the first one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of a ledger, as it is stored; only `envelope` is signed.
+
+    Attributes:
+        seq: Number of the entry, from 0.
+        kind: Kind of its statement.
+        recorded_at: Time of its statement.
+        prev: Leaf hash of the entry before.
+        leaf_hash: Its own leaf hash.
+        envelope: The DSSE envelope, which is the data of the leaf.
+    """
+
+    seq: int
+    kind: str
+    recorded_at: str
+    prev: bytes
+    leaf_hash: bytes
+    envelope: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How many entries a ledger has, and the Merkle root over them."""
+
+    size: int
+    root: bytes
+
+
+def read_statement(envelope: Envelope, keys: Sequence[PublicKey]) -> Statement:
+    """Return what an entry's envelope says, once its signature is verified.
+
+    Args:
+        envelope: The entry.
+        keys: The record keys that were valid where it stands.
+
+    Returns:
+        The statement.
+
+    Raises:
+        VerificationError: None of the keys signed it.
+        InputError: What is signed is no statement.
+    """
+    payload = envelope.verify(keys, check="record-signature")
+    if envelope.payload_type != PAYLOAD_TYPE:
+        raise InputError("The entry's envelope holds something else than a statement.")
+    return Statement.from_bytes(payload)
+
+
+def case_ids(statement: Statement) -> list[str]:
+    """Return the cases that a statement speaks of, each once, sorted."""
+    return sorted({case.case_id for case in statement.predicate.cases})
+
+
+def node_reader(connection: Connection) -> merkle.NodeReader:
+    """Return a reader of tree hashes that asks the database once a call.
+
+    Args:
+        connection: In a transaction.
+
+    Returns:
+        The reader. It raises LedgerRefusedError when a hash is not there.
+    """
+
+    def read(wanted: Sequence[merkle.NodeId]) -> Mapping[merkle.NodeId, bytes]:
+        if not wanted:
+            return {}
+        leaves = [index for level, index in wanted if level == 0]
+        inner = [node for node in wanted if node[0] > 0]
+        values = {f"seq{number}": index for number, index in enumerate(leaves)}
+        for number, (level, index) in enumerate(inner):
+            values[f"level{number}"], values[f"index{number}"] = level, index
+        rows = connection.execute(_node_query(len(inner), len(leaves)), values)
+        found = {(level, index): hash_ for level, index, hash_ in rows}
+        for node in wanted:
+            if len(found.get(node, b"")) != merkle.HASH_SIZE:
+                raise LedgerRefusedError(
+                    f"The ledger lacks the hash of entries {node[1] << node[0]} to {(node[1] + 1 << node[0]) - 1}.",
+                    hint="Run an audit.",
+                )
+        return found
+
+    return read
+
+
+@lru_cache(maxsize=1024)
+def _node_query(inner: int, leaves: int) -> TextClause:
+    # A join, since SQLite walks through the whole table for `(level, "index") IN (VALUES …)`; and text, since
+    # SQLAlchemy takes longer to build an expression of thirty parameters than the database to answer it.
+    parts = []
+    if inner:
+        pairs = ", ".join(f"(:level{number}, :index{number})" for number in range(inner))
+        parts.append(
+            f'SELECT n.level, n."index", n.hash FROM (VALUES {pairs}) AS wanted'  # noqa: S608 (only numbers)
+            ' JOIN nodes AS n ON n.level = wanted.column1 AND n."index" = wanted.column2'
+        )
+    if leaves:
+        numbers = ", ".join(f":seq{number}" for number in range(leaves))
+        parts.append(f"SELECT 0, seq, leaf_hash FROM entries WHERE seq IN ({numbers})")  # noqa: S608 (the same)
+    return text(" UNION ALL ".join(parts))

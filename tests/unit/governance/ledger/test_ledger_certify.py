@@ -1,0 +1,109 @@
+"""Certificates issued from a ledger hold, and none is issued about what is not so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import builders
+import pytest
+from builders import AFTER, BEFORE, make_removal, make_request, make_score, make_verification
+from ledger_simulator import LedgerSimulator, make_draft
+
+from ireu_governance.core.certificate import verify_certificate
+from ireu_governance.core.errors import ErrorCode, InputError, VerificationError
+from ireu_governance.core.statement import Draft
+from ireu_governance.core.verdict import Verdict
+from ireu_governance.ledger.certify import issue
+
+CASE = builders.CASE_ID
+
+
+def draft(kind: str, fields: dict[str, object]) -> Draft:
+    fields.pop("recorded_at")
+    artifact = BEFORE if kind == "removal-request" else AFTER
+    return Draft(subject=artifact.subjects(), kind=kind, fields=fields)
+
+
+@pytest.fixture
+def removed(simulator: LedgerSimulator) -> LedgerSimulator:
+    simulator.append(make_draft(), draft("removal-request", make_request()), make_draft())
+    simulator.append(draft("removal", make_removal(1)))
+    return simulator
+
+
+def certify(simulator: LedgerSimulator, **which: object) -> bytes:
+    with simulator.open() as ledger:
+        return issue(ledger, key_file=simulator.keys.key_file, signer=simulator.keys.record, **which)
+
+
+@pytest.mark.parametrize("which", [{"removal_seq": 3}, {"case_id": CASE}])
+def test_certificate_of_a_verified_removal_holds(removed: LedgerSimulator, which: dict[str, object]) -> None:
+    removed.append(draft("verification", make_verification(3)), make_draft())
+    removed.publish()
+    data = certify(removed, **which)
+    report = verify_certificate(data, key_file=removed.keys.key_file, encoder=AFTER)
+    assert report.verdict is Verdict.HOLDS, report.failed()
+
+
+def test_latest_verification_decides(removed: LedgerSimulator) -> None:
+    removed.append(draft("verification", make_verification(3)))
+    removed.publish()
+    certify(removed, removal_seq=3)
+    resurfaced = make_verification(
+        3,
+        occasion="retest",
+        verdict="resurfaced",
+        cases=({"case_id": CASE, "verdict": "resurfaced", "scores": (make_score(matches=60),)},),
+    )
+    removed.append(draft("verification", resurfaced))
+    removed.publish()
+    with pytest.raises(VerificationError):
+        certify(removed, removal_seq=3)
+
+
+def test_verification_of_another_removal_does_not_count(removed: LedgerSimulator) -> None:
+    removed.append(draft("removal", make_removal(1)))
+    removed.append(draft("verification", make_verification(4)))
+    removed.publish()
+    certify(removed, removal_seq=4)
+    certify(removed, case_id=CASE)  # the latest removal
+    with pytest.raises(InputError, match="not verified"):
+        certify(removed, removal_seq=3)
+
+
+def test_certificate_waits_for_a_checkpoint_that_covers_all_of_it(removed: LedgerSimulator) -> None:
+    removed.append(draft("verification", make_verification(3)))
+    with pytest.raises(InputError) as caught:
+        certify(removed, removal_seq=3)
+    assert "Publish" in caught.value.hint
+    removed.publish()
+    removed.append(draft("verification", make_verification(3, occasion="retest")))
+    with pytest.raises(InputError) as caught:
+        certify(removed, removal_seq=3)
+    assert "Publish" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("which", "code"),
+    [
+        ({}, None),
+        ({"removal_seq": 3, "case_id": CASE}, None),
+        ({"removal_seq": 1}, None),
+        ({"removal_seq": 99}, ErrorCode.ENTRY_UNKNOWN),
+        ({"case_id": "f" * 32}, ErrorCode.CASE_UNKNOWN),
+    ],
+)
+def test_what_is_no_removal_gets_no_certificate(
+    removed: LedgerSimulator, which: dict[str, object], code: ErrorCode | None
+) -> None:
+    with pytest.raises(InputError) as caught:
+        certify(removed, **which)
+    assert code is None or caught.value.code is code
+
+
+def test_certificate_survives_the_loss_of_the_ledger(removed: LedgerSimulator, tmp_path: Path) -> None:
+    removed.append(draft("verification", make_verification(3)))
+    removed.publish()
+    data = certify(removed, case_id=CASE)
+    removed.path.unlink()
+    assert verify_certificate(data, key_file=removed.keys.key_file).verdict is Verdict.HOLDS
