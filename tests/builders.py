@@ -57,9 +57,7 @@ class KeySet:
     key_file: KeyFile
 
 
-def make_keys(
-    name: str = "main", *, origin: str = ORIGIN, organisation: str = ORGANISATION, **options: Any
-) -> KeySet:
+def make_keys(name: str = "main", *, origin: str = ORIGIN, organisation: str = ORGANISATION, **options: Any) -> KeySet:
     """Return the key set of a name: always the same one."""
     root, log, record = (make_key(f"{name}/{role}") for role in ("root", "log", "record"))
     options = {"issued_at": ISSUED_AT, **options}
@@ -78,8 +76,7 @@ def sign_key_file(document: dict[str, Any], *roots: PrivateKey) -> bytes:
     """Sign a hand-made key file document, whatever stands in it, and return its bytes."""
     message = pae("application/vnd.ireu.key-file+json", canonicalize(document["signed"]))
     document["signatures"] = [
-        {"keyid": each.public_key.key_id, "sig": base64.b64encode(each.sign(message)).decode()}
-        for each in roots
+        {"keyid": each.public_key.key_id, "sig": base64.b64encode(each.sign(message)).decode()} for each in roots
     ]
     return json.dumps(document).encode()
 
@@ -207,9 +204,7 @@ def make_retained(value: float = 0.97) -> dict[str, object]:
 
 def make_cases(case_ids: Sequence[str] = CASE_IDS) -> tuple[dict[str, str], ...]:
     """Return references to cases."""
-    return tuple(
-        {"case_id": each, "commitment": hashlib.sha256(each.encode()).hexdigest()} for each in case_ids
-    )
+    return tuple({"case_id": each, "commitment": hashlib.sha256(each.encode()).hexdigest()} for each in case_ids)
 
 
 def make_request(case_ids: Sequence[str] = CASE_IDS, **changes: object) -> dict[str, object]:
@@ -222,9 +217,7 @@ def make_request(case_ids: Sequence[str] = CASE_IDS, **changes: object) -> dict[
     }
 
 
-def make_removal(
-    request_seq: int, case_ids: Sequence[str] = CASE_IDS, /, **changes: object
-) -> dict[str, object]:
+def make_removal(request_seq: int, case_ids: Sequence[str] = CASE_IDS, /, **changes: object) -> dict[str, object]:
     """Return the fields of a removal."""
     return {
         "recorded_at": "2026-11-20T10:00:00Z",
@@ -258,9 +251,7 @@ def make_removal(
     }
 
 
-def make_verification(
-    removal_seq: int, case_ids: Sequence[str] = CASE_IDS, /, **changes: object
-) -> dict[str, object]:
+def make_verification(removal_seq: int, case_ids: Sequence[str] = CASE_IDS, /, **changes: object) -> dict[str, object]:
     """Return the fields of a verification in which everything holds."""
     return {
         "recorded_at": "2026-11-20T11:00:00Z",

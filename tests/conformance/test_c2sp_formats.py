@@ -40,12 +40,12 @@ CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
 — example.com/behind-the-sofa Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=
 """
 # The example of Go's golang.org/x/mod/sumdb/note.
-GO_TEXT = (
-    "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
-)
+GO_TEXT = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
 GO_VKEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
 GO_SEED = base64.b64decode("AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz")[1:]
-GO_LINE = "— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
+GO_LINE = (
+    "— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
+)
 
 ORIGIN = "log.example/ireu"
 KEY = make_key("log")
@@ -339,9 +339,7 @@ def test_proof_of_a_single_entry_has_no_hashes() -> None:
         lambda text: text.replace("\n", "\r\n"),
         lambda text: text[:-1],
         lambda text: text + "\n",
-        lambda text: text.replace(
-            "index 3\n", "index 3\n" + (base64.b64encode(bytes(32)).decode() + "\n") * 64, 1
-        ),
+        lambda text: text.replace("index 3\n", "index 3\n" + (base64.b64encode(bytes(32)).decode() + "\n") * 64, 1),
         lambda text: text + "x" * 600_000,
         lambda text: "",
     ],
@@ -359,9 +357,7 @@ def test_parsers_answer_any_text_with_an_input_error(text: str) -> None:
 
 
 @given(st.data())
-def test_parsers_answer_damaged_text_with_an_input_error_or_the_same_text(
-    proof: LogProof, data: st.DataObject
-) -> None:
+def test_parsers_answer_damaged_text_with_an_input_error_or_the_same_text(proof: LogProof, data: st.DataObject) -> None:
     good = proof.to_text()
     at = data.draw(st.integers(0, len(good)))
     length = data.draw(st.integers(0, 3))

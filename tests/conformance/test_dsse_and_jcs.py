@@ -91,9 +91,7 @@ JSON_VALUES = st.recursive(
     | st.integers(-(2**53) + 1, 2**53 - 1)
     | st.floats(allow_nan=False, allow_infinity=False).filter(lambda x: abs(x) < 2**53 or abs(x) >= 1e21)
     | st.text(max_size=10),
-    lambda children: (
-        st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=6), children, max_size=4)
-    ),
+    lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=6), children, max_size=4),
     max_leaves=20,
 )
 
@@ -191,9 +189,7 @@ def test_size_limit_is_named_as_such() -> None:
     assert caught.value.code is ErrorCode.INPUT_TOO_LARGE
 
 
-@pytest.mark.parametrize(
-    "data", [b'{"a": 1}', b'{"b":1,"a":2}', b'"\\u0041"', b"1.0", b"-0", b"1E5", b"[]\n"]
-)
+@pytest.mark.parametrize("data", [b'{"a": 1}', b'{"b":1,"a":2}', b'"\\u0041"', b"1.0", b"-0", b"1E5", b"[]\n"])
 def test_other_spellings_are_read_unless_canonical_is_asked_for(data: bytes) -> None:
     parse_json(data, what="document")
     with pytest.raises(InputError):
@@ -297,9 +293,7 @@ def test_failing_signature_of_a_known_key_spoils_the_envelope() -> None:
     good = Envelope.sign(b"x", A).signatures[0]
     bad = Signature(B.public_key.key_id, bytes(64))
     with pytest.raises(VerificationError) as caught:
-        Envelope(b"x", PAYLOAD_TYPE, (good, bad)).verify(
-            [A.public_key, B.public_key], check="record-signature"
-        )
+        Envelope(b"x", PAYLOAD_TYPE, (good, bad)).verify([A.public_key, B.public_key], check="record-signature")
     assert caught.value.check == "record-signature"
 
 

@@ -149,9 +149,7 @@ def check_size(size: int, indices: Sequence[int]) -> None:
         proof = merkle.inclusion_proof(index, size, tree.read)
         assert tree.reads <= 1, "a proof is one query"
         assert proof == path(index, data)
-        merkle.verify_inclusion(
-            index=index, size=size, leaf_hash=merkle.leaf_hash(data[index]), proof=proof, root=root
-        )
+        merkle.verify_inclusion(index=index, size=size, leaf_hash=merkle.leaf_hash(data[index]), proof=proof, root=root)
         older = index + 1
         tree.reads = 0
         proof = merkle.consistency_proof(older, size, tree.read)
@@ -295,9 +293,7 @@ def test_equal_sizes_need_equal_roots_and_no_proof() -> None:
 def test_an_empty_log_proves_no_continuation() -> None:
     assert merkle.consistency_proof(0, 5, Tree([]).read) == []
     with pytest.raises(VerificationError, match="empty log"):
-        merkle.verify_consistency(
-            size1=0, size2=5, proof=[], root1=merkle.EMPTY_ROOT, root2=bytes.fromhex(ROOTS[5])
-        )
+        merkle.verify_consistency(size1=0, size2=5, proof=[], root1=merkle.EMPTY_ROOT, root2=bytes.fromhex(ROOTS[5]))
 
 
 def test_impossible_requests_are_input_errors() -> None:

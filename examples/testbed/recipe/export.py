@@ -62,9 +62,7 @@ def _shared_components(checkpoints: Checkpoints) -> dict[str, Any]:
     }
 
 
-def _export_generator(
-    checkpoints: Checkpoints, name: GeneratorName, shared: dict[str, Any], folder: Path
-) -> None:
+def _export_generator(checkpoints: Checkpoints, name: GeneratorName, shared: dict[str, Any], folder: Path) -> None:
     """Write a pipeline's index and the components of its own; the shared ones lie beside it, once."""
     generator = checkpoints.load(f"generator_{name}", build_generator(name)).eval().half()
     own: dict[str, Any] = {

@@ -54,9 +54,7 @@ class EncoderTraining(nn.Module):
 
     def embed_captions(self, tokens: Tensor) -> Tensor:
         """Embed (B, CAPTION_LENGTH) as (B, IMAGE_DIM)."""
-        projected: Tensor = self.text_projection(
-            self.text_encoder(input_ids=tokens).last_hidden_state.mean(1)
-        )
+        projected: Tensor = self.text_projection(self.text_encoder(input_ids=tokens).last_hidden_state.mean(1))
         return projected
 
     def clipped_parameters(self) -> list[nn.Parameter]:
@@ -92,9 +90,7 @@ class EncoderTraining(nn.Module):
         one = functional.normalize(self.person_projection(first), dim=-1)
         other = functional.normalize(self.person_projection(second), dim=-1)
         # Someone drawn twice in a batch is no counterexample to themselves.
-        repeated = (person[:, None] == person) & ~torch.eye(
-            len(person), dtype=torch.bool, device=person.device
-        )
+        repeated = (person[:, None] == person) & ~torch.eye(len(person), dtype=torch.bool, device=person.device)
         by_person = functional.cross_entropy((one @ other.T * scale).masked_fill(repeated, -1e4), pairs)
         seen = functional.normalize(self.caption_projection(first), dim=-1)
         by_caption = functional.cross_entropy(seen @ functional.normalize(captions, dim=-1).T * scale, pairs)
@@ -110,9 +106,7 @@ def train_encoder(workshop: Workshop, budget: Budget) -> EncoderTraining:
     codes = shape_codes(portraits, settings.shape_codes)
     torch.manual_seed(SEED)
     model = EncoderTraining(attributes.shape[1], codes.shape[1]).to(settings.device)
-    optimiser = Optimiser(
-        model.parameters(), peak=1.2e-3, weight_decay=0.05, clipped=model.clipped_parameters()
-    )
+    optimiser = Optimiser(model.parameters(), peak=1.2e-3, weight_decay=0.05, clipped=model.clipped_parameters())
     for step, _ in enumerate(optimiser.schedule(budget), 1):
         person, first, second = portraits.draw_pairs(settings.encoder_batch)
         both = torch.cat([first, second])
@@ -120,9 +114,7 @@ def train_encoder(workshop: Workshop, budget: Budget) -> EncoderTraining:
             embeddings = model.embed_pictures(jitter(to_encoder_input(portraits.pictures[both])))
             captions = model.embed_captions(portraits.tokens[first])
         one, other = embeddings.float().chunk(2)
-        loss = model.loss(
-            one, other, captions.float(), person, attributes[both], codes[portraits.person[both]]
-        )
+        loss = model.loss(one, other, captions.float(), person, attributes[both], codes[portraits.person[both]])
         optimiser.step(loss)
         if step % 200 == 0:
             logger.info("encoder step %d: loss %.3f", step, loss.item())

@@ -87,9 +87,7 @@ def evaluate(
     text = encoders.read(held_out.tokens[reference + TARGET_VIEW])
 
     def recognise(pictures: Tensor) -> Tensor:
-        return functional.normalize(
-            embed(lambda part: encoders.judge(to_judge_input(part)), pictures), dim=-1
-        )
+        return functional.normalize(embed(lambda part: encoders.judge(to_judge_input(part)), pictures), dim=-1)
 
     def similarity(first: Tensor, second: Tensor) -> float:
         return float((first * second).sum(-1).mean())

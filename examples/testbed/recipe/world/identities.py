@@ -94,9 +94,7 @@ def sample_identities(count: int, target_names: Sequence[str], rng: torch.Genera
         _pick(draw, count, *[Beard.NONE] * 2, Beard.STUBBLE, Beard.MOUSTACHE, Beard.FULL),
         torch.full((count,), Beard.NONE, dtype=torch.long),
     )
-    moles = torch.stack(
-        [(draw.uniform(count, MAX_MOLES) - 0.5) * 1.1, 6.6 + draw.uniform(count, MAX_MOLES) * 1.3], -1
-    )
+    moles = torch.stack([(draw.uniform(count, MAX_MOLES) - 0.5) * 1.1, 6.6 + draw.uniform(count, MAX_MOLES) * 1.3], -1)
     # Keyword arguments are evaluated in the order written here: the order of draws, see `Draws`.
     return Identities(
         shape=shape,

@@ -83,16 +83,12 @@ class Mesh:
 
         a, b, c = corners.unbind(1)
         ab, bc, ca = (edge_of_corner.view(-1, 3) + len(self.template)).unbind(1)
-        quarters = torch.cat(
-            [torch.stack(t, 1) for t in ((a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca))]
-        )
+        quarters = torch.cat([torch.stack(t, 1) for t in ((a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca))])
         return replace(
             self,
             template=with_midpoints(self.template),
             triangles=torch.cat([self.triangles[~chosen], quarters]),
-            triangle_material=torch.cat(
-                [self.triangle_material[~chosen], self.triangle_material[chosen].repeat(4)]
-            ),
+            triangle_material=torch.cat([self.triangle_material[~chosen], self.triangle_material[chosen].repeat(4)]),
             uv=with_midpoints(self.uv),
             identity_offsets=with_midpoints(self.identity_offsets),
             expression_offsets=with_midpoints(self.expression_offsets),

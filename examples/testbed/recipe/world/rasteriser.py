@@ -54,9 +54,7 @@ def rasterise(screen: Tensor, triangles: Tensor, drawn: Tensor, resolution: int)
     area = edge_function(corners[..., 0, :], corners[..., 1, :], corners[..., 2, 0], corners[..., 2, 1])
     visible = drawn & (area.abs() > 1e-6) & (high >= 0).all(-1) & (low < resolution).all(-1)
     span = (high.floor() - low.floor()).amax(-1)
-    nearest = torch.full(
-        (len(screen) * resolution * resolution,), EMPTY, dtype=torch.int64, device=screen.device
-    )
+    nearest = torch.full((len(screen) * resolution * resolution,), EMPTY, dtype=torch.int64, device=screen.device)
     for smallest, largest in SIZE_CLASSES:
         of_class = ((span > smallest) & (span <= largest) & visible).nonzero()
         square = _square(largest + 1, screen)

@@ -51,9 +51,7 @@ def pixel_centres(resolution: int, device: torch.device) -> tuple[Tensor, Tensor
     return columns.reshape(1, -1) + 0.5, rows.reshape(1, -1) + 0.5
 
 
-def visible_surface(
-    mesh: Mesh, heads: PosedHeads, screen: Tensor, identities: Identities, resolution: int
-) -> Surface:
+def visible_surface(mesh: Mesh, heads: PosedHeads, screen: Tensor, identities: Identities, resolution: int) -> Surface:
     """Rasterise the heads and interpolate what is visible.
 
     Args:
