@@ -61,6 +61,22 @@ def test_latest_verification_decides(removed: LedgerSimulator) -> None:
         certify(removed, removal_seq=3)
 
 
+def test_a_test_of_another_encoder_says_nothing_about_the_removals_own(removed: LedgerSimulator) -> None:
+    removed.append(draft("verification", make_verification(3)))
+    original_back = make_verification(
+        3,
+        occasion="retest",
+        verdict="resurfaced",
+        known_encoder=False,
+        cases=({"case_id": CASE, "verdict": "resurfaced", "scores": (make_score(matches=60),)},),
+    )
+    original_back.pop("recorded_at")
+    removed.append(Draft(subject=BEFORE.subjects(), kind="verification", fields=original_back))
+    removed.publish()
+    data = certify(removed, removal_seq=3)
+    assert verify_certificate(data, key_file=removed.keys.key_file, encoder=AFTER).verdict is Verdict.HOLDS
+
+
 def test_verification_of_another_removal_does_not_count(removed: LedgerSimulator) -> None:
     removed.append(draft("removal", make_removal(1)))
     removed.append(draft("verification", make_verification(4)))

@@ -1,0 +1,96 @@
+"""Settings: the environment wins over the file, and what is wrong is named."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from ireu_governance.core.errors import ConfigError
+from ireu_governance.settings import WorkspaceSettings
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [each for each in os.environ if each.startswith("IREU_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "ireu.toml"
+    path.write_text('organisation = "Example"\n')
+    return path
+
+
+def test_file_alone_is_read_and_the_rest_has_its_defaults(file: Path) -> None:
+    settings = WorkspaceSettings.load(file)
+    assert settings.organisation == "Example"
+    assert (settings.max_match_rate, settings.min_probes, settings.false_match_rate) == (0.1, 5, 1e-3)
+    assert settings.encoder is None
+
+
+def test_environment_wins_over_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text('organisation = "Example"\nmin_probes = 7\nencoder = "testbed"\n')
+    monkeypatch.setenv("IREU_MIN_PROBES", "9")
+    settings = WorkspaceSettings.load(file)
+    assert (settings.min_probes, settings.encoder) == (9, "testbed")
+
+
+def test_lists_are_read_from_file_and_environment(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text('organisation = "Example"\ngenerators = ["testbed:a"]\n')
+    assert WorkspaceSettings.load(file).generators == ["testbed:a"]
+    monkeypatch.setenv("IREU_GENERATORS", '["none"]')
+    assert WorkspaceSettings.load(file).generators == ["none"]
+
+
+def test_environment_that_is_no_list_is_a_config_error(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IREU_GENERATORS", "none")
+    with pytest.raises(ConfigError):
+        WorkspaceSettings.load(file)
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("max_match_rate = 0.0", "max_match_rate"),
+        ("max_match_rate = 1.0", "max_match_rate"),
+        ("max_match_rate = nan", "max_match_rate"),
+        ("min_probes = 0", "min_probes"),
+        ("min_retained_similarity = 1.5", "min_retained_similarity"),
+        ("false_match_rate = 0.5", "false_match_rate"),
+        ("false_match_rate = 0.0", "false_match_rate"),
+        ('generators = "none"', "generators"),
+        ("min_probess = 5", "min_probess"),
+    ],
+)
+def test_wrong_or_unknown_setting_is_named(file: Path, line: str, name: str) -> None:
+    file.write_text(f'organisation = "Example"\n{line}\n')
+    with pytest.raises(ConfigError) as caught:
+        WorkspaceSettings.load(file)
+    assert f"'{name}" in caught.value.message
+    assert caught.value.hint
+
+
+def test_wrong_environment_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IREU_MIN_PROBES", "many")
+    with pytest.raises(ConfigError, match="min_probes"):
+        WorkspaceSettings.load(file)
+
+
+@pytest.mark.parametrize("content", [b"organisation = ", b"\xff\xfe", b"[[", b""])
+def test_broken_file_is_a_config_error_and_not_a_parsers(file: Path, content: bytes) -> None:
+    file.write_bytes(content)
+    with pytest.raises(ConfigError):
+        WorkspaceSettings.load(file)
+
+
+@pytest.mark.parametrize("name", ['Say "x"', "back\\slash", "line\nbreak", "Größe & Söhne", "日本"])
+def test_written_settings_are_read_again_whatever_the_name(tmp_path: Path, name: str) -> None:
+    written = WorkspaceSettings(organisation=name, contact="privacy@example.org")
+    path = tmp_path / "ireu.toml"
+    path.write_text(written.to_toml())
+    assert WorkspaceSettings.load(path) == written
+    assert tomllib.loads(path.read_text())["organisation"] == name
