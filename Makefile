@@ -37,7 +37,7 @@ serve: $(VENV)/.ready  ## Look at the demo's runs in MLflow, on http://127.0.0.1
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/build/demo/mlflow.db
 
 test: $(VENV)/.ready $(BASE)/.ready  ## Run all tests; ARGS='-k name' to choose
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --cov $(if $(ARGS),,--cov-fail-under=95) $(ARGS)
 
 check: lint types  ## Lint, types, layers
 

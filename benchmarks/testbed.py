@@ -43,6 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=int, default=len(FORGETTABLE), help="how many people, 1 to 5")
     parser.add_argument("--together", action="store_true", help="forget them in one removal")
+    parser.add_argument("--panel-photos", type=int, default=2, help="photos of each retained person that are drawn")
     parser.add_argument("--methods", nargs="+", default=["ireu"], choices=["ireu", "global"])
     parser.add_argument("--preset", default="default", choices=["default", "paper"])
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="settings over the preset's")
@@ -71,6 +72,7 @@ def main() -> None:
                         retain="testbed",
                         preset=options.preset,
                         settings={**settings, "method": method},
+                        panel_photos=options.panel_photos,
                     ),
                     toolbox=toolbox,
                 )

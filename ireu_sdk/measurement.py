@@ -114,14 +114,15 @@ def measure_encoder(
 
         fid = choose_extractor(toolbox.recogniser)
         references = toolbox.recogniser.embed([p.image for p in probes.probes])
-        real = _stack(probes.real, toolbox)
+        # A re-test has no original encoder to draw the panel with, and so nothing to compare its pictures with.
+        real = _stack(probes.real, toolbox) if original.encoder is not None else None
         for generator in toolbox.generators:
             planned = next(t for t in plan.tests if t.name == f"{generator.name}/portrait-match")
             calibration = calibration_of(planned)
             on_stage(f"portraits of {generator.name}")
             drawn = draw(generator, features, probes, toolbox.recogniser, steps=steps, guidance=guidance)
             after.append(drawn)
-            if original.encoder is None:
+            if original.encoder is None or real is None:
                 own = _compare_with_photos(drawn, references, probes, calibration, len(case_ids))
             else:
                 first = _draw_original(

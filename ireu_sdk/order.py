@@ -20,6 +20,7 @@ from ireu_sdk.faces.recognisers import Recogniser
 from ireu_sdk.faces.sources import Cast, load_cast
 from ireu_sdk.measurement import Original
 from ireu_sdk.toolbox import Toolbox, load_toolbox
+from ireu_sdk.tracking import registry_uri
 from ireu_sdk.unlearning.settings import UnlearningSettings, choose_settings
 
 __all__ = ["Order", "Prepared", "prepare"]
@@ -105,6 +106,7 @@ def prepare(workspace: Workspace, order: Order, *, toolbox: Toolbox | None = Non
         ConfigError: The disk is too full, or the device is absent.
     """
     _require_device(order.device)
+    _refuse_known_case(workspace, order)
     cast = load_cast(forget=order.forget, retain=order.retain, panel=order.panel, swap=order.swap)
     if order.case_id is not None and len(cast.forget) != 1:
         raise InputError(
@@ -119,7 +121,7 @@ def prepare(workspace: Workspace, order: Order, *, toolbox: Toolbox | None = Non
         tap=settings.tap,
         allow_pickle=order.allow_pickle,
         device=order.device,
-        tracking_uri=workspace.settings.tracking_uri,
+        tracking_uri=registry_uri(workspace.root, workspace.settings.tracking_uri),
     )
     encoder, limits = tools.encoder, workspace.settings
     # Weights, both moments and the saved state, the copy for MLflow, and the evidence.
@@ -172,6 +174,18 @@ def _require_device(device: str) -> None:
         raise ConfigError(
             f"The device '{device}' is not to be had on this machine.", hint="Use --device cpu."
         ) from error
+
+
+def _refuse_known_case(workspace: Workspace, order: Order) -> None:
+    """Refuse a case id that has evidence already: the ledger's commitment to it would speak of other photos."""
+    if order.case_id is None or order.resume is not None:
+        return
+    with workspace.open_vault() as vault:
+        if any(case.case_id == order.case_id for case in vault.cases()):
+            raise InputError(
+                f"Case {order.case_id} has evidence in the vault already.",
+                hint="Leave --case out: another removal of the person is another case.",
+            )
 
 
 def _calibrate_recogniser(recogniser: Recogniser, people: list[Person], target: float) -> Calibration:

@@ -8,6 +8,7 @@ signed into the ledger before training begins; the encoder that is measured is t
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,18 +113,27 @@ def unlearn(
     try:
         return _carry_out(workspace, order, prepared, run, watch)
     except RunInterruptedError as error:
-        run.tracker.finish(run.run_id, "KILLED")
+        _end(run, "KILLED")
         raise RunInterruptedError(
             error.message, hint=f"Run the same command again with --resume {run.run_id} to go on."
         ) from error
     except BaseException as error:
-        run.tracker.finish(run.run_id, "FAILED")
+        _end(run, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
         if isinstance(error, KeyboardInterrupt):
             raise RunInterruptedError(
                 "Stopped; the original encoder is unchanged.",
                 hint=f"Run the same command again with --resume {run.run_id} to go on.",
             ) from error
         raise
+
+
+def _end(run: OpenRun, status: str) -> None:
+    """End the MLflow run of a removal that did not end well.
+
+    Why it did not must not be hidden by trouble that MLflow has now, so that is passed over.
+    """
+    with contextlib.suppress(Exception):
+        run.tracker.finish(run.run_id, status)
 
 
 def _carry_out(workspace: Workspace, order: Order, prepared: Prepared, run: OpenRun, watch: Observer) -> RemovalResult:
@@ -160,7 +170,7 @@ def _carry_out(workspace: Workspace, order: Order, prepared: Prepared, run: Open
         unlearned,
         prepared.original,
         prepared.probes,
-        prepared.plan,
+        run.plan,
         run.case_ids,
         tools,
         tap=settings.tap,
@@ -334,7 +344,7 @@ def _describe_method(settings: UnlearningSettings, masks: MaskReport) -> Method:
         "retain-ratio": str(settings.retain_ratio),
         "warmup": str(settings.warmup),
         "decay": settings.decay,
-        "views": str(settings.views),
+        "blends": str(settings.blends),
         "mask-energy": f"{masks.energy:.4f}",
         "mask-overlap": "none" if masks.overlap is None else f"{masks.overlap:.4f}",
     }

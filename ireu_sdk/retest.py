@@ -21,6 +21,7 @@ from ireu_sdk.measurement import Measurement, Original, measure_encoder
 from ireu_sdk.progress import Observer, Silent
 from ireu_sdk.removal import verification_draft
 from ireu_sdk.toolbox import Toolbox, load_toolbox
+from ireu_sdk.tracking import registry_uri
 
 __all__ = ["RetestResult", "retest"]
 
@@ -103,7 +104,7 @@ def retest(
                     tap=tools.tap,
                     allow_pickle=allow_pickle,
                     device=device,
-                    tracking_uri=workspace.settings.tracking_uri or _registry_of(workspace),
+                    tracking_uri=registry_uri(workspace.root, workspace.settings.tracking_uri),
                 )
             _require_planned(removal.plan, toolbox)
             watch.stage("measure")
@@ -244,17 +245,6 @@ def _require_planned(plan: Plan, toolbox: Toolbox) -> None:
             "The generators or the recogniser are not those of the removal's plan, so its thresholds do not apply.",
             hint="Give the same ones with --generator and --judge; 'ireu ledger show' lists their digests.",
         )
-
-
-def _registry_of(workspace: Workspace) -> str | None:
-    """Return the workspace's own MLflow database, if it has one."""
-    import os
-
-    from ireu_sdk.tracking import local_tracking_uri
-
-    if os.environ.get("MLFLOW_TRACKING_URI") or not (workspace.root / "mlflow.db").is_file():
-        return None
-    return local_tracking_uri(workspace.root)
 
 
 def _untested(removal: _RecordedRemoval, reason: str) -> RetestResult:

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from ireu_governance.core.canonical import canonicalize
-from ireu_governance.core.errors import ConfigError, ErrorCode, InputError, IreuError
+from ireu_governance.core.errors import ConfigError, ErrorCode, InputError
 from ireu_governance.core.keys import Role
-from ireu_governance.core.statement import CaseReference, Draft
+from ireu_governance.core.statement import CaseReference, Draft, Plan, Removal, RemovalRequest
 from ireu_governance.core.verdict import RetestVerdict
 from ireu_governance.files import write_atomically
 from ireu_governance.workspace import Workspace
@@ -37,7 +38,7 @@ from ireu_sdk.unlearning.settings import UnlearningSettings
 from ireu_sdk.unlearning.train import StepLog
 
 if TYPE_CHECKING:
-    from ireu_governance.ledger import Vault
+    from ireu_governance.ledger import Ledger, Vault
 
 __all__ = ["OpenRun", "open_run"]
 
@@ -83,6 +84,12 @@ class OpenRun:
     def request_seq(self) -> int:
         """The ledger entry that asked for it."""
         return self.record.request_seq
+
+    @property
+    def plan(self) -> Plan:
+        """The tests that decide about it, as the ledger has them: also for a run that was resumed."""
+        with self.workspace.open_ledger() as ledger:
+            return _read_request(ledger, self.record).plan
 
     @property
     def case_ids(self) -> tuple[str, ...]:
@@ -132,9 +139,10 @@ class OpenRun:
             encoder.save(partial)
             shutil.rmtree(final, ignore_errors=True)
             partial.replace(final)
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
             raise ConfigError(
-                f"The unlearned encoder cannot be written: {error.strerror}.",
+                f"The unlearned encoder cannot be written: {reason}.",
                 hint="Free some space and go on with --resume.",
                 code=ErrorCode.DISK_FULL,
             ) from error
@@ -204,7 +212,11 @@ class OpenRun:
         verdict: RetestVerdict,
         certificate: Path | None,
     ) -> None:
-        """Tie run, model version, ledger entries and certificate together, and end the run."""
+        """Tie run, model version, ledger entries and certificate together, and end the run.
+
+        What was needed to resume it is forgotten: with salt and digest in one file, whoever has the very photos
+        could confirm that they took part.
+        """
         tags = {
             "ireu.ledger_origin": self.workspace.key_file().origin,
             "ireu.removal_entry": str(removal_seq),
@@ -216,6 +228,8 @@ class OpenRun:
         aliases = ["verified"] if verdict is RetestVerdict.HOLDS else []
         self.tracker.label_version(model, version, aliases=aliases, tags=tags)
         self.tracker.finish(self.run_id)
+        ended = self.record.model_copy(update={"salt": "", "fingerprint": ""})
+        write_atomically(self.folder / RUN_FILE, ended.model_dump_json(indent=2).encode(), mode=0o600)
 
 
 def open_run(workspace: Workspace, order: Order, prepared: Prepared) -> OpenRun:
@@ -237,36 +251,41 @@ def open_run(workspace: Workspace, order: Order, prepared: Prepared) -> OpenRun:
         LedgerError: The ledger is locked or refuses.
     """
     server = workspace.settings.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
-    # A server that cannot be reached is found out before the ledger is written; the workspace's own database is
-    # only made once the ledger has accepted the request.
-    tracker = Tracker(workspace.root, tracking_uri=server) if server else None
+    # What MLflow cannot do is found out before the ledger is written; the workspace's own database is only made
+    # once the ledger has accepted the request.
+    known = server or (workspace.root / "mlflow.db").exists()
+    tracker = Tracker(workspace.root, tracking_uri=server) if known else None
     if order.resume is not None:
-        return _reopen(workspace, order.resume, prepared, tracker or Tracker(workspace.root))
+        return _reopen(workspace, order, prepared, tracker)
     case_ids = [order.case_id or new_case_id() for _ in prepared.cast.forget]
     panel_id = new_case_id()
-    with workspace.open_vault() as vault:
+    record_key, log_key = workspace.signer(Role.RECORD), workspace.signer(Role.LOG)
+    stored: list[str] = []
+    with workspace.open_vault() as vault, workspace.open_ledger() as ledger:
         try:
-            commitments, retain_digest = _store_evidence(vault, order, prepared, case_ids, panel_id)
-            request_seq = _record_request(workspace, prepared, case_ids, commitments)
-        except IreuError:
-            vault.discard([*case_ids, panel_id])
+            commitments, retain_digest = _store_evidence(vault, order, prepared, case_ids, panel_id, stored)
+            request = ledger.append([_draft_request(prepared, case_ids, commitments)], record_key)[0]
+        except BaseException:
+            # Only what this order has put in: a case may have evidence of an earlier removal.
+            vault.discard(stored)
             raise
+        ledger.publish(log_key)
     tracker = tracker or Tracker(workspace.root)
     salt = secrets.token_bytes(32)
     run_id = tracker.start(
         name=f"{prepared.settings.method}-{case_ids[0][:8]}",
         params=_params(order, prepared),
-        tags={"ireu.request_entry": str(request_seq), "ireu.cases": ",".join(case_ids)[:5000]},
+        tags={"ireu.request_entry": str(request.seq), "ireu.cases": ",".join(case_ids)[:5000]},
     )
     together = hashlib.sha256("".join(commitments).encode()).hexdigest()
     tracker.log_datasets(run_id, {"forget": together, "retain": retain_digest})
     record = RunRecord(
         run_id=run_id,
-        request_seq=request_seq,
+        request_seq=request.seq,
         case_ids=tuple(case_ids),
         commitments=tuple(commitments),
         salt=salt.hex(),
-        fingerprint=_fingerprint(prepared, salt),
+        fingerprint=_fingerprint(order, prepared, salt),
     )
     folder = workspace.root / "runs" / run_id
     folder.mkdir(parents=True)
@@ -274,7 +293,8 @@ def open_run(workspace: Workspace, order: Order, prepared: Prepared) -> OpenRun:
     return OpenRun(record=record, folder=folder, tracker=tracker, workspace=workspace)
 
 
-def _reopen(workspace: Workspace, run_id: str, prepared: Prepared, tracker: Tracker) -> OpenRun:
+def _reopen(workspace: Workspace, order: Order, prepared: Prepared, tracker: Tracker | None) -> OpenRun:
+    run_id = order.resume or ""
     file = workspace.root / "runs" / run_id / RUN_FILE
     if not _RUN_ID.fullmatch(run_id) or not file.is_file():
         raise InputError(
@@ -288,26 +308,54 @@ def _reopen(workspace: Workspace, run_id: str, prepared: Prepared, tracker: Trac
         raise ConfigError(
             f"The record of run {run_id} is damaged.", hint="Start anew.", code=ErrorCode.RUN_NOT_RESUMABLE
         ) from error
-    if record.fingerprint != _fingerprint(prepared, bytes.fromhex(record.salt)):
+    _refuse_ended(workspace, record)
+    if record.fingerprint != _fingerprint(order, prepared, bytes.fromhex(record.salt)):
         raise ConfigError(
             "The run was begun with other settings, photos or another encoder.",
             hint="Repeat the command exactly as it was, with --resume RUN added.",
             code=ErrorCode.RUN_NOT_RESUMABLE,
         )
-    if (workspace.root / "encoders" / run_id).exists():
-        raise InputError(f"Run {run_id} has its encoder already.", hint="Start anew.", code=ErrorCode.RUN_NOT_RESUMABLE)
+    tracker = tracker or Tracker(workspace.root)
     tracker.resume(run_id)
     return OpenRun(record=record, folder=file.parent, tracker=tracker, workspace=workspace)
 
 
+def _refuse_ended(workspace: Workspace, record: RunRecord) -> None:
+    """Refuse a run whose removal stands in the ledger already, or whose record names no request."""
+    with workspace.open_ledger() as ledger:
+        for entry in ledger.find_case(record.case_ids[0]):
+            found = ledger.statement(entry).predicate
+            if isinstance(found, Removal) and found.request_seq == record.request_seq:
+                raise InputError(
+                    f"Run {record.run_id} has ended: entry {entry.seq} of the ledger is its removal.",
+                    hint=f"Test its encoder again with: ireu verify --encoder encoders/{record.run_id}",
+                    code=ErrorCode.RUN_NOT_RESUMABLE,
+                )
+        _read_request(ledger, record)
+
+
+def _read_request(ledger: Ledger, record: RunRecord) -> RemovalRequest:
+    request = ledger.statement(ledger.entry(record.request_seq)).predicate
+    if not isinstance(request, RemovalRequest):
+        raise ConfigError(
+            f"The record of run {record.run_id} names an entry that is no request.",
+            hint="Start anew.",
+            code=ErrorCode.RUN_NOT_RESUMABLE,
+        )
+    return request
+
+
 def _store_evidence(
-    vault: Vault, order: Order, prepared: Prepared, case_ids: list[str], panel_id: str
+    vault: Vault, order: Order, prepared: Prepared, case_ids: list[str], panel_id: str, stored: list[str]
 ) -> tuple[list[str], str]:
-    """Put panel and cases into the vault; return the cases' commitments and the retain photos' salted digest."""
+    """Put panel and cases into the vault; return the cases' commitments and the retain photos' salted digest.
+
+    What was put in is added to `stored`, one after the other, so that it can be taken out again.
+    """
     tools = ToolSources(
         encoder=prepared.toolbox.encoder_source,
         judge=prepared.toolbox.judge_source,
-        generators=tuple(generator.name for generator in prepared.toolbox.generators),
+        generators=tuple(generator.source for generator in prepared.toolbox.generators),
         tap=prepared.settings.tap,
         steps=order.drawing_steps,
         guidance=order.guidance,
@@ -320,20 +368,21 @@ def _store_evidence(
         features=prepared.original.panel_features,
         retain=prepared.cast.retain,
     )
-    commitments = [
-        store_case(vault, case_id, person, template=template, panel_id=panel_id, tools=tools)
-        for case_id, person, template in zip(case_ids, prepared.cast.forget, prepared.original.templates, strict=True)
-    ]
+    stored.append(panel_id)
+    commitments = []
+    for case_id, person, template in zip(case_ids, prepared.cast.forget, prepared.original.templates, strict=True):
+        commitments.append(store_case(vault, case_id, person, template=template, panel_id=panel_id, tools=tools))
+        stored.append(case_id)
     return commitments, retain_digest
 
 
-def _record_request(workspace: Workspace, prepared: Prepared, case_ids: list[str], commitments: list[str]) -> int:
-    """Append the request with its plan; return its place in the ledger."""
+def _draft_request(prepared: Prepared, case_ids: list[str], commitments: list[str]) -> Draft:
+    """Return the request with its plan as the ledger takes it."""
     cases = tuple(
         CaseReference(case_id=case_id, commitment=commitment)
         for case_id, commitment in zip(case_ids, commitments, strict=True)
     )
-    draft = Draft(
+    return Draft(
         subject=prepared.toolbox.encoder.artifact.subjects(),
         kind="removal-request",
         fields={
@@ -341,10 +390,6 @@ def _record_request(workspace: Workspace, prepared: Prepared, case_ids: list[str
             "plan": prepared.plan.model_dump(mode="json"),
         },
     )
-    with workspace.open_ledger() as ledger:
-        entry = ledger.append([draft], workspace.signer(Role.RECORD))[0]
-        ledger.publish(workspace.signer(Role.LOG))
-    return entry.seq
 
 
 def _params(order: Order, prepared: Prepared) -> dict[str, object]:
@@ -368,12 +413,19 @@ def _params(order: Order, prepared: Prepared) -> dict[str, object]:
     return params
 
 
-def _fingerprint(prepared: Prepared, salt: bytes) -> str:
-    """Return a salted digest of all that decides about the weights."""
-    cast = prepared.cast
+def _fingerprint(order: Order, prepared: Prepared, salt: bytes) -> str:
+    """Return a salted digest of all that decides about the weights, and about the tests but their thresholds.
+
+    Thresholds are measured; the last digit may differ from run to run, and those that count are in the ledger.
+    """
+    cast, plan = prepared.cast, prepared.plan
     parts = {
         "settings": prepared.settings.model_dump(mode="json"),
         "encoder": prepared.toolbox.encoder.artifact.digest,
+        "tests": [
+            [t.name, t.recogniser_digest, t.generator_digest, t.max_match_rate, t.min_probes] for t in plan.tests
+        ],
+        "limits": [plan.min_retained_similarity, order.drawing_steps, order.guidance, order.panel_photos],
         "photos": [salted_digest(people, salt) for people in (cast.forget, cast.retain, cast.panel)],
         "swaps": hashlib.sha256(
             salt + b"".join(pair.swapped.tobytes() for person in cast.forget for pair in person.pairs)

@@ -135,7 +135,13 @@ def load_toolbox(
         from ireu_sdk.generators.sources import load_generator
 
         drawers = tuple(load_generator(name, device=device) for name in names)
+    width = int(loaded.module.config.projection_dim)  # type: ignore[union-attr, arg-type]
     for drawer in drawers:
+        if tap is Tap.IMAGE_EMBEDS and drawer.feature_size != width:
+            raise InputError(
+                f"Generator {drawer.name} reads {drawer.feature_size} numbers, but the encoder gives {width}.",
+                hint="Choose a generator that was made for this encoder, or --generator none.",
+            )
         if drawer.tap is not tap:
             raise InputError(
                 f"Generator {drawer.name} reads the tap '{drawer.tap.value}', not '{tap.value}': it would not see"

@@ -5,6 +5,7 @@
 2    it could not be decided: bad usage, bad or missing input, too few probes, a missing part of ireu
 3    a fault in ireu itself
 130  stopped by Ctrl-C or SIGTERM
+141  whoever read the output has gone (head, less); what was not delivered is neither 0 nor 1
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from ireu_governance.core.errors import (
 )
 from ireu_governance.core.verdict import RetestVerdict, Verdict
 
-__all__ = ["ABSENT", "FAULT", "HOLDS", "INTERRUPTED", "NOT", "exit_code_of", "exit_code_of_verdict"]
+__all__ = ["ABSENT", "FAULT", "HOLDS", "INTERRUPTED", "NOT", "UNREAD", "exit_code_of", "exit_code_of_verdict"]
 
 HOLDS = 0
 NOT = 1
 ABSENT = 2
 FAULT = 3
 INTERRUPTED = 130
+UNREAD = 141
 
 _OF_RETEST = {
     RetestVerdict.HOLDS: HOLDS,

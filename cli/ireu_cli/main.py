@@ -18,8 +18,8 @@ from ireu_cli.commands.ledger import ledger
 from ireu_cli.commands.unlearn import unlearn
 from ireu_cli.commands.verify import verify
 from ireu_cli.context import Shared
-from ireu_cli.exits import ABSENT, FAULT, INTERRUPTED, exit_code_of
-from ireu_cli.output import print_error
+from ireu_cli.exits import ABSENT, FAULT, INTERRUPTED, UNREAD, exit_code_of
+from ireu_cli.output import print_error, print_fault
 from ireu_governance.__about__ import __version__
 from ireu_governance.core.errors import IreuError, MissingExtraError
 
@@ -58,6 +58,7 @@ for command in (demo, init, unlearn, verify, ledger, certificate, keys, doctor):
 def main() -> None:
     """Run the command line and leave with one of the exit codes of `ireu_cli.exits`."""
     as_json = "--json" in sys.argv
+    stdout = sys.stdout
     try:
         code = cli.main(prog_name="ireu", standalone_mode=False)
     except IreuError as error:
@@ -72,21 +73,27 @@ def main() -> None:
         click.echo("Stopped.", err=True)
         code = INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        if as_json:
+            print_fault("bad-usage", error.format_message(), f"See: ireu {_invoked()} --help")
+        else:
+            error.show()
         code = ABSENT
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _ML_MODULES:
-            code = _report_fault(error)
+            code = _report_fault(error, as_json=as_json)
         else:
             missing = MissingExtraError("ml", f"'ireu {_invoked()}'")
             print_error(missing, as_json=as_json)
             code = exit_code_of(missing)
     except BrokenPipeError:
-        # Whoever read our output (head, less) has gone; that is no fault of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+        code = UNREAD
+    except SystemExit as left:
+        # click ends a command whose reader has gone by exchanging stdout and leaving with 1, which here means
+        # "proven not to hold".
+        code = left.code if sys.stdout is stdout else UNREAD
     except Exception as error:  # noqa: BLE001 - the last line of defence: a fault is reported as one
-        code = _report_fault(error)
+        code = _report_fault(error, as_json=as_json)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -94,17 +101,19 @@ def _invoked() -> str:
     return next((word for word in sys.argv[1:] if not word.startswith("-")), "")
 
 
-def _report_fault(error: Exception) -> int:
+def _report_fault(error: Exception, *, as_json: bool) -> int:
     """Report a fault in ireu itself; the trace is shown on request, since it can hold paths."""
     if os.environ.get("IREU_DEBUG"):
         import traceback
 
         traceback.print_exception(error)
-    click.echo(
-        f"Internal fault: {type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}",
-        err=True,
-    )
-    click.echo("       Run it again with IREU_DEBUG=1 for the trace, and report it.", err=True)
+    text = f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"
+    hint = "Run it again with IREU_DEBUG=1 for the trace, and report it."
+    if as_json:
+        print_fault("internal-fault", text, hint)
+    else:
+        click.echo(f"Internal fault: {text}", err=True)
+        click.echo(f"       {hint}", err=True)
     return FAULT
 
 

@@ -7,18 +7,18 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ireu_governance.core.errors import ConfigError
 
-__all__ = ["SETTINGS_FILE", "WorkspaceSettings"]
+__all__ = ["SETTINGS_FILE", "SettingsFile", "WorkspaceSettings"]
 
 SETTINGS_FILE = "ireu.toml"
 
 
-class WorkspaceSettings(BaseSettings):
-    """What a workspace's owner may set.
+class SettingsFile(BaseModel):
+    """What a workspace's owner may set, as it stands in `ireu.toml`.
 
     Attributes:
         organisation: Who runs it; stands on certificates.
@@ -43,6 +43,22 @@ class WorkspaceSettings(BaseSettings):
     min_retained_similarity: Annotated[float, Field(ge=-1.0, le=1.0)] = 0.9
     false_match_rate: Annotated[float, Field(gt=0.0, lt=0.5)] = 1e-3
     tracking_uri: str | None = None
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def to_toml(self) -> str:
+        """Return the file's text: what is set, and all else as comments with its default."""
+        lines = ["# Settings of this ireu workspace; docs/configuration.md explains them.", ""]
+        for name, value in self.model_dump(mode="json").items():
+            if value is None:
+                lines.append(f"# {name} =")
+            else:
+                lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}")
+        return "\n".join(lines) + "\n"
+
+
+class WorkspaceSettings(SettingsFile, BaseSettings):
+    """The settings in force: the environment (IREU_*) over the file."""
 
     model_config = SettingsConfigDict(env_prefix="IREU_", extra="forbid", frozen=True)
 
@@ -81,13 +97,3 @@ class WorkspaceSettings(BaseSettings):
                 f"The setting '{name}' in {file.name} or the environment is wrong: {first['msg']}.",
                 hint="docs/configuration.md lists all settings.",
             ) from None
-
-    def to_toml(self) -> str:
-        """Return the file's text: what is set, and all else as comments with its default."""
-        lines = ["# Settings of this ireu workspace; docs/configuration.md explains them.", ""]
-        for name, value in self.model_dump(mode="json").items():
-            if value is None:
-                lines.append(f"# {name} =")
-            else:
-                lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}")
-        return "\n".join(lines) + "\n"

@@ -27,7 +27,7 @@ from ireu_governance.core.keys import KeyFile, PrivateKey, Role
 from ireu_governance.core.times import now
 from ireu_governance.files import write_atomically
 from ireu_governance.keystore import PASSPHRASE_VARIABLE, load_key_file, load_private_key, save_private_key
-from ireu_governance.settings import SETTINGS_FILE, WorkspaceSettings
+from ireu_governance.settings import SETTINGS_FILE, SettingsFile, WorkspaceSettings
 
 if TYPE_CHECKING:
     from ireu_governance.ledger import Ledger, Vault
@@ -79,7 +79,7 @@ class Workspace:
             raise ConfigError(
                 f"'{name}' cannot name a ledger.", hint="Use a name such as example.org/ireu, in lower case."
             )
-        settings = WorkspaceSettings(organisation=organisation, contact=contact)
+        settings = SettingsFile(organisation=organisation, contact=contact)
         existed = root.exists()
         if any((root / entry).exists() for entry in _ENTRIES):
             raise ConfigError(
@@ -102,7 +102,7 @@ class Workspace:
         return cls(root)
 
     @staticmethod
-    def _fill(root: Path, settings: WorkspaceSettings, origin: str) -> None:
+    def _fill(root: Path, settings: SettingsFile, origin: str) -> None:
         from ireu_governance.ledger import Ledger, Vault
 
         keys = root / "keys"

@@ -136,6 +136,7 @@ class ClipEncoder:
         Returns:
             (N, D) for pooled taps, (N, T, H) for token taps, float32.
         """
+        tap = Tap(tap)  # also from its name, as the command line has it; an unknown one must not pass as another
         parameter = next(self.module.parameters())
         output = self._model(
             pixel_values=pixels.to(device=parameter.device, dtype=parameter.dtype),
@@ -207,7 +208,7 @@ def _refuse_pickles(folder: Path, *, allow_pickle: bool) -> None:
 
 
 def _load_model(folder: Path, *, allow_pickle: bool) -> Any:
-    from transformers import CLIPVisionModelWithProjection
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
     from transformers.utils import logging
 
     has_safetensors = any(folder.glob("*.safetensors"))
@@ -217,28 +218,43 @@ def _load_model(folder: Path, *, allow_pickle: bool) -> Any:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except ValueError as error:
         raise EncoderError("The encoder's config.json is not JSON.") from error
-    if not isinstance(config, dict) or config.get("model_type") not in {"clip", "clip_vision_model"}:
+    if not isinstance(config, dict) or config.get("model_type") not in ("clip", "clip_vision_model"):
         kind = config.get("model_type") if isinstance(config, dict) else None
         raise EncoderError(
             f"The folder holds no CLIP vision encoder (model_type is {kind!r}).",
             hint="This version reads CLIP vision towers and whole CLIP models.",
         )
     logging.disable_progress_bar()
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # a whole CLIP has text weights too; that they are left out is no news
     try:
+        vision = CLIPVisionConfig.from_pretrained(str(folder), local_files_only=True)
+        if config["model_type"] == "clip" and isinstance(config.get("projection_dim"), int):
+            # In a whole CLIP the width of the projection stands above the towers, whose own value may be stale.
+            vision.projection_dim = config["projection_dim"]
         model, loading = CLIPVisionModelWithProjection.from_pretrained(
             str(folder),
+            config=vision,
             local_files_only=True,
             use_safetensors=has_safetensors,
+            ignore_mismatched_sizes=True,  # refused below, with a message of our own
             output_loading_info=True,
             dtype="auto",
         )
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-        # transformers and safetensors raise whatever their parsers meet; all of it means the same here.
-        raise EncoderError(f"The encoder's weights cannot be read: {str(error).splitlines()[0][:200]}") from error
-    except Exception as error:
-        if type(error).__name__ == "SafetensorError":
-            raise EncoderError("The encoder's safetensors file is damaged.") from error
+    except ImportError:
         raise
+    except Exception as error:
+        # transformers, safetensors, torch and their validators raise whatever they meet; all of it means the same here.
+        raise _describe_unreadable(error) from error
+    finally:
+        logging.set_verbosity(verbosity)
+    misshapen = sorted(str(key) for key, *_ in loading["mismatched_keys"])
+    if misshapen:
+        raise EncoderError(
+            f"{len(misshapen)} of the encoder's tensors have another shape than its config.json says, the first"
+            f" being {misshapen[0]}.",
+            hint="Is this the right config.json for these weights?",
+        )
     missing = sorted(loading["missing_keys"])
     if missing:
         raise EncoderError(
@@ -246,6 +262,20 @@ def _load_model(folder: Path, *, allow_pickle: bool) -> Any:
             hint="Is this the right config.json for these weights?",
         )
     return model
+
+
+def _describe_unreadable(error: Exception) -> EncoderError:
+    kind = type(error).__name__
+    if kind == "SafetensorError":
+        return EncoderError("The encoder's safetensors file is damaged.")
+    if kind == "UnpicklingError":
+        return EncoderError(
+            "The encoder's pickle holds more than weights, or is damaged; it was not run.",
+            hint="Convert the weights to safetensors where they come from.",
+            code=ErrorCode.ENCODER_UNSAFE,
+        )
+    text = str(error).strip()
+    return EncoderError(f"The encoder's weights cannot be read: {text.splitlines()[0][:200] if text else kind}")
 
 
 def _load_processor(file: Path, *, image_size: int) -> Any:
@@ -263,7 +293,20 @@ def _load_processor(file: Path, *, image_size: int) -> Any:
             settings = json.loads(file.read_text(encoding="utf-8"))
         except ValueError as error:
             raise EncoderError(f"The encoder's {PREPROCESSOR} is not JSON.") from error
+        if not isinstance(settings, dict):
+            raise EncoderError(f"The encoder's {PREPROCESSOR} is no JSON object.")
         # Older files name processor classes that are gone; the class is chosen here, not by the file.
         for key in ("image_processor_type", "feature_extractor_type", "processor_class"):
             settings.pop(key, None)
-    return CLIPImageProcessorPil(**settings)
+    try:
+        processor = CLIPImageProcessorPil(**settings)
+        shape = processor(images=[Image.new("RGB", (8, 8))], return_tensors="np")["pixel_values"].shape
+    except Exception as error:
+        raise EncoderError(f"The encoder's {PREPROCESSOR} describes no way to prepare a picture.") from error
+    if shape != (1, 3, image_size, image_size):
+        raise EncoderError(
+            f"The encoder takes pictures of {image_size} pixels, but its {PREPROCESSOR} makes them"
+            f" {shape[-1]}×{shape[-2]}.",
+            hint="Is this the right preprocessor file for these weights?",
+        )
+    return processor

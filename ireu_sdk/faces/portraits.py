@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,17 +126,18 @@ def decode_portrait(data: bytes, *, name: str, stem: str = "") -> Portrait:
     """
     code = ErrorCode.PORTRAIT_UNREADABLE
     try:
-        with Image.open(io.BytesIO(data)) as opened:
-            if opened.width * opened.height > MAX_PIXELS:
-                raise InputError(
-                    f"The photo '{name}' has {opened.width}×{opened.height} pixels, which is too many.",
-                    hint=f"Scale it down to at most {MAX_PIXELS // 10**6} megapixels.",
-                    code=ErrorCode.INPUT_TOO_LARGE,
-                )
-            image = ImageOps.exif_transpose(opened).convert("RGB")
+        with warnings.catch_warnings():
+            # Pillow warns above a limit of its own; ours is lower.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data)) as opened:
+                if opened.width * opened.height > MAX_PIXELS:
+                    raise _too_large(name, f"{opened.width}×{opened.height}")
+                image = ImageOps.exif_transpose(opened).convert("RGB")
     except InputError:
         raise
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise _too_large(name, "hundreds of millions of") from error
+    except UnidentifiedImageError as error:
         raise InputError(
             f"The file '{name}' is not a picture, whatever its name says.",
             hint=f"Give photos as {', '.join(sorted(s[1:] for s in PHOTO_SUFFIXES))}.",
@@ -224,6 +226,14 @@ def refuse_shared_portraits(forget: Sequence[Person], others: Sequence[Person], 
                     hint="A photo cannot be forgotten and kept at once: take it out of one of them.",
                     code=ErrorCode.PORTRAITS_SHARED,
                 )
+
+
+def _too_large(name: str, size: str) -> InputError:
+    return InputError(
+        f"The photo '{name}' has {size} pixels, which is too many.",
+        hint=f"Scale it down to at most {MAX_PIXELS // 10**6} megapixels.",
+        code=ErrorCode.INPUT_TOO_LARGE,
+    )
 
 
 def _photos(folder: Path) -> list[Path]:

@@ -9,6 +9,9 @@ import torch
 from diffusers import DiffusionPipeline
 from torch import Tensor
 
+# diffusers loads components of classes other than its own only from modules that are imported already.
+import ireu_sdk.generators.fusion  # noqa: F401
+
 __all__ = ["FusedTokenPipeline", "ImageTokenPipeline", "PortraitPipeline"]
 
 PERSON_WORD = "person"

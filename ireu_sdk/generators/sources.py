@@ -24,15 +24,17 @@ class PortraitGenerator:
     """A portrait pipeline with its name, digest and the tap of the encoder that it reads.
 
     Args:
-        name: Neutral name, such as ``testbed:a``.
+        name: Neutral name, such as ``testbed:a``; never a path.
+        source: How it was named, to load it again; may be a path, so it goes to the vault only.
         artifact: Digests of its files.
         pipeline: A `PortraitPipeline`.
     """
 
     tap = Tap.IMAGE_EMBEDS
 
-    def __init__(self, *, name: str, artifact: Artifact, pipeline: Any) -> None:
+    def __init__(self, *, name: str, source: str, artifact: Artifact, pipeline: Any) -> None:
         self.name = name
+        self.source = source
         self.artifact = artifact
         self.pipeline = pipeline
 
@@ -99,11 +101,8 @@ def load_generator(source: str, *, device: str = "cpu") -> PortraitGenerator:
     Raises:
         InputError: Nothing of that kind is there.
     """
-    # diffusers loads components of our own classes only from modules that are imported already.
-    from ireu_sdk.generators import fusion
     from ireu_sdk.generators import pipeline as pipelines
 
-    assert fusion.FuseToken  # noqa: S101
     _quieten_diffusers()
     shared: dict[str, Any] = {}
     if source in TESTBED_GENERATORS:
@@ -127,13 +126,22 @@ def load_generator(source: str, *, device: str = "cpu") -> PortraitGenerator:
             "The generator folder holds a pipeline of a kind that this version cannot drive.",
             hint="Use --generator none: the removal is then measured on the encoder's features alone.",
         ) from error
-    loaded = kind.from_pretrained(str(folder), local_files_only=True, dtype=torch.float32, **shared)
+    try:
+        loaded = kind.from_pretrained(
+            str(folder), local_files_only=True, use_safetensors=True, dtype=torch.float32, **shared
+        )
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        raise InputError(
+            f"The generator '{source}' cannot be loaded: {str(error).splitlines()[0][:200]}",
+            hint="It needs all parts of its pipeline, with weights as safetensors.",
+        ) from error
     for part in (*shared.values(), loaded.fusion):
         if hasattr(part, "requires_grad_"):
             part.float().requires_grad_(False)
     loaded.set_progress_bar_config(disable=True)
-    name = source if source in TESTBED_GENERATORS else f"folder:{index['_class_name']}"
-    return PortraitGenerator(name=name, artifact=_digest(folder, source), pipeline=loaded.to(device))
+    artifact = _digest(folder, source)
+    name = source if source in TESTBED_GENERATORS else f"folder:{artifact.digest[:12]}"
+    return PortraitGenerator(name=name, source=source, artifact=artifact, pipeline=loaded.to(device))
 
 
 def _testbed_parts(source: str) -> tuple[Path, dict[str, Any]]:

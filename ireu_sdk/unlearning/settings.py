@@ -12,7 +12,7 @@ from ireu_sdk.encoders.base import Tap
 __all__ = ["PRESETS", "UnlearningSettings", "choose_settings"]
 
 STEPS_ONE_PERSON = 200
-STEPS_EACH_MORE = 100
+STEPS_EACH_MORE = 175
 
 
 class UnlearningSettings(BaseModel):
@@ -33,8 +33,8 @@ class UnlearningSettings(BaseModel):
         warmup: Steps over which the learning rate rises to its peak; Adam's first steps are sign-like and cost
             retained people most.
         decay: ``cosine`` lowers the rate to zero over the run, ``none`` keeps it.
-        views: Augmented copies of every picture in the training pool, beside the picture itself.
-        seed: Decides the order of pictures and the augmented views.
+        blends: Blended pictures in the retain pool, beside the photos.
+        seed: Decides the order of pictures and the blends.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,7 +43,7 @@ class UnlearningSettings(BaseModel):
     preset: Literal["default", "paper"] = "default"
     tap: Tap = Tap.IMAGE_EMBEDS
     k: Annotated[float, Field(gt=0.0, le=1.0)] = 0.4
-    alpha: Annotated[float, Field(allow_inf_nan=False)] = -1.5
+    alpha: Annotated[float, Field(allow_inf_nan=False)] = -2.0
     lambda_: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 1.0
     lr: Annotated[float, Field(gt=0.0, lt=1.0)] = 2e-4
     steps: Annotated[int, Field(ge=1, le=1_000_000)] = STEPS_ONE_PERSON
@@ -51,7 +51,7 @@ class UnlearningSettings(BaseModel):
     retain_ratio: Annotated[int, Field(ge=1, le=64)] = 3
     warmup: Annotated[int, Field(ge=0)] = 20
     decay: Literal["cosine", "none"] = "cosine"
-    views: Annotated[int, Field(ge=0, le=64)] = 3
+    blends: Annotated[int, Field(ge=0, le=100_000)] = 3000
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
 
     def rate(self, step: int) -> float:
@@ -77,7 +77,7 @@ PAPER: dict[str, Any] = {
     "retain_ratio": 1,
     "warmup": 0,
     "decay": "none",
-    "views": 0,
+    "blends": 0,
 }
 PRESETS: dict[str, dict[str, Any]] = {"default": {}, "paper": PAPER}
 

@@ -14,35 +14,38 @@ from torch import Tensor
 
 from ireu_sdk.encoders.base import Encoder
 from ireu_sdk.faces.portraits import Person
+from ireu_sdk.unlearning.blends import Blends, draw_blends
 from ireu_sdk.unlearning.localise import MaskReport, describe_masks, mask_identity
 from ireu_sdk.unlearning.settings import UnlearningSettings
-from ireu_sdk.unlearning.views import Views, draw_views
 
 __all__ = ["Pool", "TrainingTargets", "compute_targets"]
+
+_NO_BLENDS = draw_blends(retained=0, forgotten=0, count=0, generator=torch.Generator())
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Pictures to draw from in training, each in several views, with the feature wanted for each view.
+    """Pictures to draw from in training, with the feature wanted for each.
 
     Attributes:
-        pixels: (N, 3, H, W), preprocessed.
-        views: Augmentations of each picture.
-        wanted: (N · (1 + V), …): features wanted for picture i in view v at row i · (1 + V) + v.
+        pixels: (M, 3, H, W), preprocessed; the first N can be drawn, the others occur in blends only.
+        plain: Number N of pictures that can be drawn as they are.
+        blends: B blends of all M pictures.
+        wanted: (N + B, …): features wanted for the pictures, then for the blends.
     """
 
     pixels: Tensor
-    views: Views
+    plain: int
+    blends: Blends
     wanted: Tensor
 
     def __len__(self) -> int:
-        """Return the number of rows: pictures times views."""
+        """Return the number of rows: pictures and blends."""
         return len(self.wanted)
 
     def batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return pictures (B, 3, H, W) in their views, and wanted features, of the given rows (B,)."""
-        each = self.views.each
-        return self.views.apply(self.pixels[rows // each], rows), self.wanted[rows]
+        """Return pictures or blends (R, 3, H, W), and wanted features, of the given rows (R,)."""
+        return _pictures(self.pixels, self.plain, self.blends, rows), self.wanted[rows]
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,7 @@ def compute_targets(
 ) -> TrainingTargets:
     """Compute masks, virtual identities and retained features with the original encoder.
 
-    z̃ = E(x₋) + α · (M ⊙ Δz) with Δz = E(x₋) − E(x_f); M is all ones for the ``global`` baseline. An augmented
-    view of x₋ is compared with the same view of x_f, so that Δz stays the face alone.
+    z̃ = E(x₋) + α · (M ⊙ Δz) with Δz = E(x₋) − E(x_f); M is all ones for the ``global`` baseline.
 
     Args:
         encoder: The original encoder.
@@ -77,26 +79,30 @@ def compute_targets(
         settings: Of the removal.
 
     Returns:
-        Targets for every picture and view.
+        Targets for every picture and blend.
     """
     generator = torch.Generator().manual_seed(settings.seed)
     photos, originals, swapped = _list_pairs(forget)
     x = encoder.preprocess(originals)
-    x_f = encoder.preprocess(swapped)
-    views = draw_views(len(x), copies=settings.views, generator=generator)
-    z = _encode_views(encoder, x, views, settings)
-    difference = z - _encode_views(encoder, x_f, views, settings)
+    z = encoder.encode(x, tap=settings.tap)
+    difference = z - encoder.encode(encoder.preprocess(swapped), tap=settings.tap)
     mask = torch.ones_like(difference)
     if settings.method == "ireu":
         mask = mask_identity(difference, k=settings.k)
-    plain = slice(None, None, views.each)
     x_plus = encoder.preprocess([photo.image for person in retain for photo in person.portraits])
-    retain_views = draw_views(len(x_plus), copies=settings.views, generator=generator)
+    faces = encoder.preprocess([p.portraits[number].image for p in forget for number in p.trained])
+    blends = draw_blends(retained=len(x_plus), forgotten=len(faces), count=settings.blends, generator=generator)
+    pixels = torch.cat([x_plus, faces])
+    # Blends are made a batch at a time: all at once would need many times the photos' memory.
+    kept = [
+        encoder.encode(_pictures(pixels, len(x_plus), blends, rows), tap=settings.tap)
+        for rows in torch.split(torch.arange(len(x_plus) + len(blends)), 64)
+    ]
     return TrainingTargets(
-        forget=Pool(x, views, z + settings.alpha * mask * difference),
-        retain=Pool(x_plus, retain_views, _encode_views(encoder, x_plus, retain_views, settings)),
-        masks=mask[plain],
-        report=describe_masks(mask[plain], difference[plain], photos),
+        forget=Pool(x, len(x), _NO_BLENDS, z + settings.alpha * mask * difference),
+        retain=Pool(pixels, len(x_plus), blends, torch.cat(kept)),
+        masks=mask,
+        report=describe_masks(mask, difference, photos),
     )
 
 
@@ -112,11 +118,10 @@ def _list_pairs(
     return photos, originals, swapped
 
 
-def _encode_views(encoder: Encoder, pixels: Tensor, views: Views, settings: UnlearningSettings) -> Tensor:
-    """Return features of every view of every picture, (N · each, …)."""
-    parts = []
-    rows = torch.arange(len(pixels) * views.each)
-    for start in range(0, len(rows), 64):
-        some = rows[start : start + 64]
-        parts.append(encoder.encode(views.apply(pixels[some // views.each], some), tap=settings.tap))
-    return torch.cat(parts)
+def _pictures(pixels: Tensor, plain: int, blends: Blends, rows: Tensor) -> Tensor:
+    """Return pictures and blends by row, (R, 3, H, W)."""
+    blended = rows >= plain
+    out = pixels[rows.clamp(max=plain - 1)]
+    if bool(blended.any()):
+        out[blended] = blends.apply(pixels, rows[blended] - plain)
+    return out

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from ireu_cli.context import Shared
 from ireu_cli.exits import exit_code_of_verdict
-from ireu_cli.output import emit, json_option, mark, stdout_console
+from ireu_cli.output import emit, json_option, mark, plain, stdout_console
 from ireu_governance.core.errors import ErrorCode, InputError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def issue(shared: Shared, case_id: str | None, entry: int | None, out: Path | No
     path = out or workspace.root / "certificates" / f"removal-{entry}.json"
     write_atomically(path, data)
     result = IssueResult(path=path, removal_entry=entry or 0)
-    emit(result, as_json=as_json, show=lambda: stdout_console().print(f"Certificate written to {path}"))
+    emit(result, as_json=as_json, show=lambda: stdout_console().print(f"Certificate written to {plain(path)}"))
 
 
 @certificate.command("show")
@@ -147,7 +147,7 @@ def _show_report(report: Report, data: bytes) -> None:
     width = max(len(check.name) for check in report.checks)
     for check in report.checks:
         padding = " " * (11 - len(check.outcome.value))
-        console.print(f"  {mark(check.outcome.value)}{padding} {check.name:<{width}}  {check.reason}")
+        console.print(f"  {mark(check.outcome.value)}{padding} {check.name:<{width}}  {plain(check.reason)}")
     if report.failed():
         return
     from ireu_governance.core.certificate import parse_certificate
@@ -156,10 +156,10 @@ def _show_report(report: Report, data: bytes) -> None:
     console.print()
     console.print("What it says:")
     for sentence in body.says:
-        console.print(f"  • {sentence}")
+        console.print(f"  • {plain(sentence)}")
     console.print("What it does not say:")
     for sentence in body.does_not_claim:
-        console.print(f"  • {sentence}")
+        console.print(f"  • {plain(sentence)}")
 
 
 def _show_certificate(parsed: Certificate) -> None:
@@ -171,9 +171,8 @@ def _show_certificate(parsed: Certificate) -> None:
     statements = read_statements(parsed)
     removal, verification = statements["removal"], statements["verification"]
     console.print(f"Certificate {body.id}   [yellow]not verified[/yellow]")
-    console.print(
-        f"  issued       {body.issued_at} by {body.issuer.organisation} ({body.issuer.contact or 'no contact'})"
-    )
+    contact = body.issuer.contact or "no contact"
+    console.print(f"  issued       {body.issued_at} by {plain(body.issuer.organisation)} ({plain(contact)})")
     console.print(f"  ledger       {body.origin}")
     console.print(f"  encoder      {removal.encoder_digest()}")
     if isinstance(removal.predicate, Removal):

@@ -12,8 +12,8 @@ import click
 from pydantic import BaseModel
 
 from ireu_cli.context import Shared
-from ireu_cli.output import emit, json_option, stdout_console
-from ireu_governance.core.errors import ConfigError, IreuError
+from ireu_cli.output import emit, json_option, plain, stdout_console
+from ireu_governance.core.errors import ConfigError, ErrorCode, IreuError
 from ireu_governance.core.keys import Role
 
 __all__ = ["doctor"]
@@ -57,7 +57,7 @@ def doctor(shared: Shared, *, as_json: bool) -> None:
         console.print(f"Python {result.python}")
         signs = {"ok": "[green]✓[/green]", "absent": "[yellow]–[/yellow]", "problem": "[red]✗[/red]"}
         for each in result.diagnoses:
-            console.print(f"  {signs[each.state]} {each.name:<18} {each.detail}")
+            console.print(f"  {signs[each.state]} {each.name:<18} {plain(each.detail)}")
 
     emit(result, as_json=as_json, show=show)
     sys.exit(0 if healthy else 1)
@@ -96,7 +96,9 @@ def _workspace(shared: Shared) -> list[Diagnosis]:
     try:
         workspace = shared.open_workspace()
     except ConfigError as error:
-        return [Diagnosis(name="workspace", state="absent", detail=f"{error.message} {error.hint}")]
+        absent = error.code is ErrorCode.WORKSPACE_MISSING and shared.workspace is None
+        state: Literal["absent", "problem"] = "absent" if absent else "problem"
+        return [Diagnosis(name="workspace", state=state, detail=f"{error.message} {error.hint}")]
     found = [Diagnosis(name="workspace", state="ok", detail=str(workspace.root))]
     found.extend(_try(f"{role.value} key", partial(_describe_key, workspace.root, role)) for role in Role)
     found.append(_try("ledger", lambda: _describe_ledger(workspace.root)))

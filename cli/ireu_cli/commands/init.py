@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 from pydantic import BaseModel
 
-from ireu_cli.output import emit, json_option, stdout_console
+from ireu_cli.context import Shared
+from ireu_cli.output import emit, json_option, plain, stdout_console
 
 __all__ = ["init"]
 
@@ -21,26 +22,32 @@ class InitResult(BaseModel):
 
 
 @click.command()
-@click.argument("directory", type=click.Path(path_type=Path, file_okay=False), default=".")
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False), required=False)
 @click.option("--organisation", default="Unnamed organisation", help="Who runs it; stands on certificates.")
 @click.option("--origin", help="Name of the ledger, such as example.org/ireu; random if not given.")
 @click.option("--contact", help="Role address for questions about certificates, such as privacy@example.org.")
 @json_option
-def init(directory: Path, organisation: str, origin: str | None, contact: str | None, *, as_json: bool) -> None:
-    """Make a workspace: keys, an empty ledger, an evidence vault and settings.
+@click.pass_obj
+def init(
+    shared: Shared, directory: Path | None, organisation: str, origin: str | None, contact: str | None, *, as_json: bool
+) -> None:
+    """Make a workspace in DIRECTORY (or where --workspace says, or here): keys, an empty ledger, a vault, settings.
 
     Private keys are encrypted when the environment variable IREU_KEY_PASSPHRASE is set.
     """
     from ireu_governance.workspace import Workspace
 
-    workspace = Workspace.create(directory, organisation=organisation, origin=origin, contact=contact)
+    if directory is not None and shared.workspace is not None:
+        raise click.UsageError("Name the folder either as DIRECTORY or with --workspace.")
+    root = directory or shared.workspace or Path()
+    workspace = Workspace.create(root, organisation=organisation, origin=origin, contact=contact)
     result = InitResult(workspace=workspace.root, origin=workspace.key_file().origin, key_file=workspace.key_file_path)
 
     def show() -> None:
         console = stdout_console()
-        console.print(f"Workspace made in [bold]{result.workspace}[/bold]")
+        console.print(f"Workspace made in [bold]{plain(result.workspace)}[/bold]")
         console.print(f"  ledger      {result.origin}")
-        console.print(f"  key file    {result.key_file}  (public: give it to whoever verifies certificates)")
+        console.print(f"  key file    {plain(result.key_file)}  (public: give it to whoever verifies certificates)")
         console.print("  next        ireu unlearn --encoder testbed --forget testbed:0 --retain testbed")
 
     emit(result, as_json=as_json, show=show)

@@ -8,7 +8,7 @@ import click
 from pydantic import BaseModel
 
 from ireu_cli.context import Shared
-from ireu_cli.output import emit, json_option, stdout_console
+from ireu_cli.output import emit, json_option, plain, stdout_console
 
 __all__ = ["keys"]
 
@@ -76,7 +76,7 @@ def list_keys(shared: Shared, *, as_json: bool) -> None:
         console.print(f"Keys of [bold]{result.origin}[/bold], version {result.version}, digest {result.digest}")
         for key in result.keys:
             revoked = "" if key.revoked_from_size is None else f"  revoked from entry {key.revoked_from_size}"
-            console.print(f"  {key.role:<7} {key.algorithm}  {key.key_id}  (VALID since {key.valid_from}){revoked}")
+            console.print(f"  {key.role:<7} {key.algorithm}  {key.key_id}  (valid since {key.valid_from}){revoked}")
         console.print(f"  for other transparency-log tools: {result.log_verifier_key}")
 
     emit(result, as_json=as_json, show=show)
@@ -96,7 +96,7 @@ def export(shared: Shared, path: Path, *, as_json: bool) -> None:
 
     def show() -> None:
         console = stdout_console()
-        console.print(f"Key file written to {result.path}")
+        console.print(f"Key file written to {plain(result.path)}")
         console.print(f"  digest {result.digest}  (say it over another channel, so that it cannot be swapped)")
 
     emit(result, as_json=as_json, show=show)

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from ireu_cli.context import Shared
 from ireu_cli.exits import exit_code_of_verdict
-from ireu_cli.output import emit, json_option, mark, stdout_console
+from ireu_cli.output import emit, json_option, mark, plain, stdout_console
 from ireu_governance.core.errors import ErrorCode, InputError
 
 __all__ = ["ledger"]
@@ -105,7 +105,7 @@ def log(shared: Shared, kind: str | None, limit: int, *, as_json: bool) -> None:
             cases = ", ".join(case[:8] for case in line.cases[:3]) + ("…" if len(line.cases) > 3 else "")
             console.print(
                 f"  {line.seq:>5}  {line.recorded_at}  {line.kind:<16} encoder {line.encoder[:12]}"
-                f"  cases {cases}  {line.summary}"
+                f"  cases {cases}  {_colour(line)}"
             )
 
     emit(result, as_json=as_json, show=show_lines)
@@ -166,7 +166,7 @@ def audit(shared: Shared, *, as_json: bool) -> None:
         for finding in report.findings:
             where = "" if finding.entry is None else f"entry {finding.entry}"
             where += "" if finding.until is None else f"–{finding.until}"
-            console.print(f"  [red]✗[/red] {where:<12} {finding.kind.value:<18} {finding.message}")
+            console.print(f"  [red]✗[/red] {where:<12} {finding.kind.value:<18} {plain(finding.message)}")
 
     emit(report, as_json=as_json, show=show_report)
     sys.exit(exit_code_of_verdict(report.verdict))
@@ -225,6 +225,12 @@ def prove(shared: Shared, seq: int, out: Path | None, *, as_json: bool) -> None:
     emit(result, as_json=as_json, show=lambda: click.echo(text, nl=False))
 
 
+def _colour(line: EntryLine) -> str:
+    """Return an entry's summary with its verdict, if it is one, marked."""
+    verdict, space, rest = line.summary.partition(" ")
+    return f"{mark(verdict)}{space}{rest}" if line.kind == "verification" else line.summary
+
+
 def _summarise(predicate: object) -> str:
     from ireu_governance.core.statement import Removal, RemovalRequest, Verification
 
@@ -233,5 +239,5 @@ def _summarise(predicate: object) -> str:
     if isinstance(predicate, Removal):
         return f"{predicate.method.name}, request {predicate.request_seq}"
     if isinstance(predicate, Verification):
-        return f"{mark(predicate.verdict.value)} ({predicate.occasion} of {predicate.removal_seq})"
+        return f"{predicate.verdict.value} ({predicate.occasion} of {predicate.removal_seq})"
     return ""

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from ireu_cli.context import Shared
 from ireu_cli.exits import exit_code_of_verdict
-from ireu_cli.output import emit, json_option, mark, stdout_console
+from ireu_cli.output import emit, json_option, mark, plain, stdout_console
 from ireu_governance.core.errors import ConfigError
 
 __all__ = ["unlearn"]
@@ -31,6 +31,7 @@ class DryRunResult(BaseModel):
     encoder: str
     encoder_digest: str
     face_check: bool
+    enough_probes: bool
 
 
 class UnlearnResult(BaseModel):
@@ -82,7 +83,7 @@ class UnlearnResult(BaseModel):
     help="Output of the encoder to move.  [default: image_embeds]",
 )
 @click.option("--k", type=float, help="Share of dimensions that the mask keeps.  [default: 0.4]")
-@click.option("--alpha", type=float, help="Signed step along M ⊙ Δz.  [default: -1.5]")
+@click.option("--alpha", type=float, help="Signed step along M ⊙ Δz.  [default: -2]")
 @click.option("--lambda", "lambda_", type=float, help="Weight of the forget loss.  [default: 1]")
 @click.option("--steps", type=int, help="Training steps.  [default: 200, more for several people]")
 @click.option("--lr", type=float, help="Peak learning rate.  [default: 0.0002]")
@@ -118,7 +119,7 @@ def unlearn(
     """Make an encoder forget people, measure it, record it, and issue a certificate.
 
     Exit code 0: done and the tests hold. 1: done, but a person is still recognised or too much was lost. 2: bad input,
-    nothing was written. 130: stopped, can be resumed.
+    and nothing was written; or done, but there are too few photos to decide. 130: stopped, can be resumed.
     """
     import sys
 
@@ -127,6 +128,8 @@ def unlearn(
     from ireu_sdk.removal import unlearn as carry_out
 
     _check_case(case_id)
+    if dry_run and resume is not None:
+        raise click.UsageError("--dry-run looks at a removal before it begins; it cannot be combined with --resume.")
     workspace = shared.open_workspace()
     source = encoder or workspace.settings.encoder
     if source is None:
@@ -187,6 +190,9 @@ def _describe_plan(prepared: Any) -> DryRunResult:
         encoder=prepared.toolbox.encoder.name,
         encoder_digest=prepared.toolbox.encoder.artifact.digest,
         face_check=prepared.face_check,
+        enough_probes=all(
+            len(person.portraits) >= test.min_probes for person in cast.forget for test in prepared.plan.tests
+        ),
     )
 
 
@@ -209,6 +215,11 @@ def _show_plan(plan: DryRunResult) -> None:
             f" (false match rate {test['false_match_rate']:.1e} in {test['false_match_pairs']} pairs)"
         )
     _show_face_check(plan.face_check)
+    if not plan.enough_probes:
+        console.print(
+            "  [yellow]note[/yellow]      somebody to forget has too few photos for the tests to decide (min_probes in"
+            " ireu.toml): the removal would end inconclusive, without a certificate"
+        )
 
 
 def summarise(done: Any) -> UnlearnResult:
@@ -266,15 +277,15 @@ def show_result(result: UnlearnResult) -> None:
             if score.name.endswith("-match"):
                 console.print(f"    {describe_score(score)}")
     _show_face_check(result.face_check)
-    console.print(f"  encoder      {result.encoder}")
+    console.print(f"  encoder      {plain(result.encoder)}")
     console.print(f"  model        models:/{result.model}   MLflow run {result.run_id}")
     console.print(f"  ledger       entries {result.removal_entry} (removal) and {result.verification_entry} (tests)")
     if result.certificate is not None:
-        console.print(f"  certificate  {result.certificate}")
+        console.print(f"  certificate  {plain(result.certificate)}")
     else:
         console.print("  certificate  none: the tests do not hold. Try more --steps, or an --alpha farther from 0.")
     for path in result.grids.values():
-        console.print(f"  pictures     {path}")
+        console.print(f"  pictures     {plain(path)}")
 
 
 def _show_face_check(checked: bool) -> None:
