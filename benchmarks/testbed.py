@@ -21,7 +21,7 @@ import torch
 from ireu_governance.workspace import Workspace
 from ireu_sdk.evaluation.report import TABLE_COLUMNS, table_row, to_markdown
 from ireu_sdk.order import Order
-from ireu_sdk.removal import unlearn
+from ireu_sdk.removal import RemovalResult, unlearn
 from ireu_sdk.testbed.gallery import FORGETTABLE
 from ireu_sdk.toolbox import load_toolbox
 
@@ -86,6 +86,7 @@ def main() -> None:
                     end=" ",
                 )
                 print(f"{whole:.0f} s in all; masks keep {done.masks.energy:.2f} of ‖Δz‖²", flush=True)
+                _print_matches(done)
             means = {generator: _mean(found) for generator, found in rows.items()}
             figures[method] = means
             print()
@@ -95,6 +96,16 @@ def main() -> None:
             print(f"training: {max(seconds):.0f} s at most\n")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def _print_matches(done: RemovalResult) -> None:
+    """Print how many probes of each case were still recognised, which decides about the verdict."""
+    for number, case in enumerate(done.measurement.cases):
+        decisive = [s for s in case.scores if s.matches is not None and s.name.endswith("-match")]
+        counts = ", ".join(f"{s.name.partition('/')[0]} {s.matches.matches}/{s.n}" for s in decisive if s.matches)
+        print(f"    case {number}: {case.verdict.value}; recognised: {counts}", flush=True)
+    kept = next(s.value for s in done.measurement.scores if s.name == "retained-similarity")
+    print(f"    retained similarity {kept:.3f}", flush=True)
 
 
 def _mean(rows: list[list[float | None]]) -> list[float | None]:

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from ireu_cli.output import stdout_console
 from ireu_cli.progress import TerminalObserver
-from ireu_cli.tables import figures_table
+from ireu_cli.tables import LEGEND, figures_table
 from ireu_governance.core.errors import ConfigError, ErrorCode
 from ireu_governance.files import hash_folder
 from ireu_governance.ledger.audit import audit
@@ -142,9 +142,8 @@ class Demonstration:
         if not self._quiet:
             self._console.print()
             self._console.print(figures_table(columns))
-            self._say(
-                "[dim]Cosine similarities, −1 to 1. Generator B uses the same encoder; nothing was tuned for it.[/dim]"
-            )
+            self._say(f"[dim]{LEGEND}[/dim]")
+            self._say("[dim]Generator B uses the same encoder; nothing was tuned for it.[/dim]")
         for path in results["ireu"].grids.values():
             self._say(f"Before and after: {path}")
         self._say("")
@@ -181,7 +180,7 @@ class Demonstration:
         with TerminalObserver(quiet=self._quiet) as observer:
             found = retest(workspace, encoder=str(deployed), case_id=case, observer=observer)[0]
         matches = [
-            f"{score.matches.matches} of {score.n} ({score.name.removesuffix('-match').rstrip('/')})"
+            f"{score.matches.matches} of {score.n} ({score.name.partition('/')[0]})"
             for result in (found.measurement.cases if found.measurement else ())
             for score in result.scores
             if score.matches is not None and score.name.endswith("-match")

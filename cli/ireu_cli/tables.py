@@ -8,20 +8,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["figures_table"]
+__all__ = ["LEGEND", "figures_table"]
 
-# Title, wanted direction, and what it is, in the order of `ireu_sdk.evaluation.report.TABLE_COLUMNS`.
+# Title and wanted direction, in the order of `ireu_sdk.evaluation.report.TABLE_COLUMNS`.
 ROWS = (
-    ("ID_target^o", "↓", "forgotten person, drawn from trained photos"),
-    ("  unseen", "↓", "the same, from photos not in training"),
-    ("ID_target^g", "↓", "against what the original encoder gave"),
-    ("ID_other^o", "=", "everybody else"),
-    ("  ÷ E's own", "↑", "share of what the original encoder gave"),
-    ("ID_other^g", "↑", "against what the original encoder gave"),
-    ("ΔID", "↑", "ID_other^g − ID_target^g"),
-    ("PSNR", "↑", "everybody else's portraits, dB"),
-    ("SSIM", "↑", "everybody else's portraits"),
-    ("ΔFID", "↓", "of faces, by the recogniser"),
+    ("ID_target^o", "↓"),
+    ("  unseen photos", "↓"),
+    ("ID_target^g", "↓"),
+    ("ID_other^o", "="),
+    ("  ÷ E's own", "↑"),
+    ("ID_other^g", "↑"),
+    ("ΔID", "↑"),
+    ("PSNR", "↑"),
+    ("SSIM", "↑"),
+    ("ΔFID", "↓"),
+)
+LEGEND = (
+    "Cosine similarities of faces, −1 to 1. target: the forgotten; other: everybody else. ^o: against the photo;"
+    " ^g: against what the original encoder gave. PSNR (dB), SSIM, ΔFID: everybody else's portraits."
 )
 
 
@@ -35,14 +39,13 @@ def figures_table(columns: Sequence[tuple[str, Sequence[float | None]]]) -> Tabl
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     table.add_column("")
     for label, _ in columns:
         table.add_column(label, justify="right", no_wrap=True)
-    table.add_column("", style="dim", overflow="fold")
-    for row, (title, arrow, meaning) in enumerate(ROWS):
+    for row, (title, arrow) in enumerate(ROWS):
         cells = [_cell(figures[row], title) for _, figures in columns]
-        table.add_row(title, arrow, *cells, meaning)
+        table.add_row(title, arrow, *cells)
     return table
 
 

@@ -35,6 +35,6 @@ def describe_score(score: Score) -> str:
         m = score.matches
         line += (
             f"; {m.matches} recognised at ≥ {m.threshold:.3f} (rate ≤ {m.upper_95:.2f} at 95 %,"
-            f" false match rate {m.false_match_rate:.1e})"
+            f" false match rate {m.false_match_rate:.1e}, ≤ {m.false_match_rate_upper_95:.1e} at 95 %)"
         )
     return line

@@ -48,6 +48,7 @@ def init(
         console.print(f"Workspace made in [bold]{plain(result.workspace)}[/bold]")
         console.print(f"  ledger      {result.origin}")
         console.print(f"  key file    {plain(result.key_file)}  (public: give it to whoever verifies certificates)")
-        console.print("  next        ireu unlearn --encoder testbed --forget testbed:0 --retain testbed")
+        inside = "" if root.resolve() == Path.cwd() else f"-w {plain(root)} "
+        console.print(f"  next        ireu {inside}unlearn --encoder testbed --forget testbed:0 --retain testbed")
 
     emit(result, as_json=as_json, show=show)

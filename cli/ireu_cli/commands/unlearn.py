@@ -212,7 +212,8 @@ def _show_plan(plan: DryRunResult) -> None:
     for test in plan.tests:
         console.print(
             f"  test      {test['name']}: recognised at ≥ {test['threshold']:.3f}"
-            f" (false match rate {test['false_match_rate']:.1e} in {test['false_match_pairs']} pairs)"
+            f" (false match rate {test['false_match_rate']:.1e} in {test['false_match_pairs']} pairs,"
+            f" ≤ {test['false_match_rate_upper_95']:.1e} at 95 %)"
         )
     _show_face_check(plan.face_check)
     if not plan.enough_probes:
@@ -262,7 +263,7 @@ def summarise(done: Any) -> UnlearnResult:
 
 def show_result(result: UnlearnResult) -> None:
     """Print a removal's result for people."""
-    from ireu_cli.tables import figures_table
+    from ireu_cli.tables import LEGEND, figures_table
     from ireu_cli.views import describe_score
     from ireu_governance.core.statement import CaseResult
 
@@ -270,6 +271,7 @@ def show_result(result: UnlearnResult) -> None:
     console.print(f"[bold]{mark(result.verdict)}[/bold]  in {result.training_seconds:.0f} s of training")
     if result.table:
         console.print(figures_table([(name, list(row.values())) for name, row in result.table.items()]))
+        console.print(f"[dim]{LEGEND}[/dim]")
     for raw in result.cases:
         case = CaseResult.model_validate_json(json.dumps(raw))
         console.print(f"  case {case.case_id}  {mark(case.verdict.value)}")
