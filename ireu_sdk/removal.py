@@ -32,9 +32,10 @@ from ireu_governance.workspace import Workspace
 from ireu_sdk.encoders.clip import ClipEncoder
 from ireu_sdk.evaluation.grids import draw_grid
 from ireu_sdk.measurement import Measurement, measure_encoder
+from ireu_sdk.opening import open_run
 from ireu_sdk.order import Order, Prepared, prepare
 from ireu_sdk.progress import Observer, Silent
-from ireu_sdk.run import OpenRun, open_run
+from ireu_sdk.run import OpenRun
 from ireu_sdk.toolbox import Toolbox, software_versions
 from ireu_sdk.unlearning.localise import MaskReport
 from ireu_sdk.unlearning.settings import UnlearningSettings

@@ -9,19 +9,18 @@ migrations.
 from __future__ import annotations
 
 import contextlib
-import errno
-import functools
 import io
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from ireu_governance.core.errors import ConfigError, EncoderError, ErrorCode, InputError
+from ireu_governance.core.errors import ConfigError, EncoderError, InputError
+from ireu_sdk.mlflow_session import directed_at, few_retries, quiet, reported
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -55,33 +54,6 @@ def registry_uri(root: Path, tracking_uri: str | None) -> str | None:
     return local_tracking_uri(root)
 
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def _reported(method: Callable[P, R]) -> Callable[P, R]:
-    """Turn what MLflow raises when its server or disk fails in mid-run into an error of ireu's own."""
-
-    @functools.wraps(method)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        from mlflow.exceptions import MlflowException
-        from requests.exceptions import RequestException
-        from sqlalchemy.exc import SQLAlchemyError
-
-        try:
-            return method(*args, **kwargs)
-        except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
-            text = str(error).strip() or type(error).__name__
-            full = getattr(error, "errno", None) == errno.ENOSPC or "disk is full" in text
-            raise ConfigError(
-                f"MLflow cannot log: {text.splitlines()[0][:160]}",
-                hint="Free some space on its disk." if full else "Check its server or database.",
-                code=ErrorCode.DISK_FULL if full else None,
-            ) from error
-
-    return guarded
-
-
 class Tracker:
     """Logs removals of one workspace.
 
@@ -109,7 +81,7 @@ class Tracker:
         from requests.exceptions import RequestException
         from sqlalchemy.exc import SQLAlchemyError
 
-        with _quiet(), _few_retries(), FileLock(self._root / "mlflow.lock"):
+        with quiet(), few_retries(), FileLock(self._root / "mlflow.lock"):
             try:
                 client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
                 found = client.get_experiment_by_name(EXPERIMENT)
@@ -123,7 +95,7 @@ class Tracker:
                     hint="Check MLFLOW_TRACKING_URI, or unset it to use the workspace's own database.",
                 ) from error
 
-    @_reported
+    @reported
     def start(self, *, name: str, params: Mapping[str, object], tags: Mapping[str, str]) -> str:
         """Start a run.
 
@@ -147,14 +119,14 @@ class Tracker:
         """Log CPU, memory and accelerator load while the block runs."""
         from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-        with _directed_at(self.uri):
-            with _quiet():
+        with directed_at(self.uri):
+            with quiet():
                 monitor = SystemMetricsMonitor(run_id, resume_logging=True, sampling_interval=5)
                 monitor.start()
             try:
                 yield
             finally:
-                with _quiet():
+                with quiet():
                     monitor.finish()
 
     def log_step(self, run_id: str, step: int, metrics: Mapping[str, float]) -> None:
@@ -168,7 +140,7 @@ class Tracker:
         if len(self._buffer) >= BATCH - len(metrics):
             self.flush(run_id)
 
-    @_reported
+    @reported
     def flush(self, run_id: str) -> None:
         """Send the metrics that are still held."""
         if self._buffer:
@@ -181,7 +153,7 @@ class Tracker:
             self.log_step(run_id, 0, {name: value})
         self.flush(run_id)
 
-    @_reported
+    @reported
     def log_datasets(self, run_id: str, digests: Mapping[str, str]) -> None:
         """Log which data took part, as digests only.
 
@@ -205,7 +177,7 @@ class Tracker:
         ]
         self._client.log_inputs(run_id, inputs)
 
-    @_reported
+    @reported
     def log_files(self, run_id: str, files: Mapping[str, bytes]) -> None:
         """Log artifacts by neutral name."""
         with tempfile.TemporaryDirectory(prefix="ireu-") as folder:
@@ -215,13 +187,13 @@ class Tracker:
                 path.write_bytes(data)
             self._client.log_artifacts(run_id, folder)
 
-    @_reported
+    @reported
     def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set tags of a run."""
         for key, value in tags.items():
             self._client.set_tag(run_id, key, value)
 
-    @_reported
+    @reported
     def log_model(self, run_id: str, folder: Path, *, name: str, shape: Sequence[int], feature_size: int) -> str:
         """Log an encoder folder as a model and register it as a new version.
 
@@ -246,7 +218,7 @@ class Tracker:
             outputs=Schema([TensorSpec(float32, (-1, feature_size), "features")]),
             params=ParamSchema([ParamSpec("tap", "string", "image_embeds")]),
         )
-        with _quiet(), _directed_at(self.uri), tempfile.TemporaryDirectory(prefix="ireu-") as staging:
+        with quiet(), directed_at(self.uri), tempfile.TemporaryDirectory(prefix="ireu-") as staging:
             # MLflow records where artifacts came from; a copy under a neutral path keeps the workspace's own out.
             neutral = Path(staging) / "encoder"
             shutil.copytree(folder, neutral)
@@ -272,7 +244,7 @@ class Tracker:
                     continue  # this MLflow did not set it
         return str(info.registered_model_version)
 
-    @_reported
+    @reported
     def label_version(self, name: str, version: str, *, aliases: Sequence[str], tags: Mapping[str, str]) -> None:
         """Point aliases at a model version and tag it.
 
@@ -287,7 +259,7 @@ class Tracker:
         for alias in aliases:
             self._client.set_registered_model_alias(name, alias, version)
 
-    @_reported
+    @reported
     def finish(self, run_id: str, status: str = "FINISHED") -> None:
         """End a run as ``FINISHED``, ``KILLED`` or ``FAILED``."""
         self.flush(run_id)
@@ -329,7 +301,7 @@ def fetch_registered_encoder(uri: str, *, tracking_uri: str | None) -> Path:
             f"'{uri}' cannot be fetched: the workspace has no MLflow database yet, and no server is set.",
             hint="Set MLFLOW_TRACKING_URI, or tracking_uri in ireu.toml.",
         )
-    with _quiet(), _directed_at(tracking_uri):
+    with quiet(), directed_at(tracking_uri):
         try:
             folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri))
         except (MlflowException, OSError) as error:
@@ -341,77 +313,3 @@ def fetch_registered_encoder(uri: str, *, tracking_uri: str | None) -> Path:
         if (candidate / "config.json").is_file():
             return candidate
     raise EncoderError(f"The registered model '{uri}' holds no encoder folder.")
-
-
-@contextmanager
-def _directed_at(uri: str | None) -> Iterator[None]:
-    """Direct MLflow's fluent calls at a server while the block runs.
-
-    MLflow also writes the address into the environment. Left there, a second workspace of the same process would
-    take the first one's database for a server that its operator has set.
-
-    Args:
-        uri: The server; None leaves MLflow as it is.
-    """
-    import mlflow
-
-    if uri is None:
-        yield
-        return
-    names = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
-    before = {name: os.environ.get(name) for name in names}
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
-    try:
-        yield
-    finally:
-        mlflow.set_tracking_uri(before["MLFLOW_TRACKING_URI"])
-        mlflow.set_registry_uri(before["MLFLOW_REGISTRY_URI"])
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
-def _few_retries() -> Iterator[None]:
-    """Have MLflow give up on a server within seconds, unless the operator says how often it shall try.
-
-    Its own seven retries take minutes; when a removal begins, nobody waits in silence for a server that is down.
-    """
-    name = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
-    if name in os.environ:
-        yield
-        return
-    os.environ[name] = "2"
-    try:
-        yield
-    finally:
-        os.environ.pop(name, None)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep MLflow's own chatter (progress, migrations, advice) off the terminal."""
-    import logging
-    import warnings
-
-    names = ("mlflow", "alembic")
-    loggers = [logging.getLogger(name) for name in names]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    before = os.environ.get("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR")
-    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-        if before is None:
-            os.environ.pop("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", None)
-        else:
-            os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = before
