@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,7 +19,11 @@ from ireu_sdk.evaluation.features import FEATURE_MATCH, measure_case_features, m
 from ireu_sdk.evaluation.identity import Drawing, draw, measure_cases, measure_others
 from ireu_sdk.evaluation.probes import ProbeSet
 from ireu_sdk.evaluation.statistics import Calibration
+from ireu_sdk.faces.recognisers import Recogniser
 from ireu_sdk.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from ireu_sdk.generators.sources import PortraitGenerator
 
 __all__ = ["Measurement", "Original", "calibration_of", "measure_encoder"]
 
@@ -126,7 +131,14 @@ def measure_encoder(
                 own = _compare_with_photos(drawn, references, probes, calibration, len(case_ids))
             else:
                 first = _draw_original(
-                    original.encoder, generator, probes, toolbox, tap=tap, steps=steps, guidance=guidance
+                    original.encoder,
+                    generator,
+                    toolbox.recogniser,
+                    probes,
+                    toolbox,
+                    tap=tap,
+                    steps=steps,
+                    guidance=guidance,
                 )
                 before.append(first)
                 own = measure_cases(probes, references, first, drawn, calibration)
@@ -191,7 +203,8 @@ def _compare_with_photos(
 
 def _draw_original(
     encoder: Encoder,
-    generator: object,
+    generator: PortraitGenerator,
+    recogniser: Recogniser,
     probes: ProbeSet,
     toolbox: Toolbox,
     *,
@@ -199,14 +212,11 @@ def _draw_original(
     steps: int,
     guidance: float,
 ) -> Drawing:
-    from ireu_sdk.generators.sources import PortraitGenerator
-
-    assert isinstance(generator, PortraitGenerator)  # noqa: S101
-    assert toolbox.recogniser is not None  # noqa: S101
+    """Return what a generator draws with the original encoder; drawn once for all methods that are compared on it."""
     key = (generator.name, tap.value, f"{steps}/{guidance}", _identify(probes))
     if key not in toolbox.drawings:
         features = encoder.encode(encoder.preprocess([p.image for p in probes.probes]), tap=tap)
-        toolbox.drawings[key] = draw(generator, features, probes, toolbox.recogniser, steps=steps, guidance=guidance)
+        toolbox.drawings[key] = draw(generator, features, probes, recogniser, steps=steps, guidance=guidance)
     return toolbox.drawings[key]
 
 

@@ -10,7 +10,7 @@ import torch
 from ireu_governance.core.errors import ConfigError, InputError
 from ireu_governance.core.statement import Plan
 from ireu_governance.workspace import Workspace
-from ireu_sdk.encoders.base import Tap
+from ireu_sdk.encoders.base import Encoder, Tap
 from ireu_sdk.evaluation.features import make_template
 from ireu_sdk.evaluation.probes import ProbeSet, choose_probes
 from ireu_sdk.evaluation.statistics import Calibration, calibrate_pairs, calibrate_templates
@@ -198,9 +198,6 @@ def _labels(people: list[Person]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return np.array([i for i, person in enumerate(people) for _ in person.portraits], dtype=np.int64)
 
 
-def _encode_people(encoder: object, people: list[Person], tap: Tap) -> torch.Tensor:
-    from ireu_sdk.encoders.clip import ClipEncoder
-
-    assert isinstance(encoder, ClipEncoder)  # noqa: S101
+def _encode_people(encoder: Encoder, people: list[Person], tap: Tap) -> torch.Tensor:
     images = [photo.image for person in people for photo in person.portraits]
     return encoder.encode(encoder.preprocess(images), tap=tap)

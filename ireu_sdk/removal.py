@@ -64,7 +64,7 @@ class RemovalResult:
         masks: What the masks kept.
         settings: As used.
         training_seconds: Duration of the training.
-        grids: Before/after picture files, by generator; only of synthetic people or with consent.
+        grids: Before/after picture files, by generator; only of synthetic people.
         face_check: Whether every photo could be checked for a face.
     """
 
@@ -182,7 +182,7 @@ def _carry_out(workspace: Workspace, order: Order, prepared: Prepared, run: Open
 
     watch.stage("log")
     grids = _draw_grids(prepared, measured, run.folder)
-    run.log_results(measured, targets.report, targets.masks, grids if prepared.cast.synthetic else {})
+    run.log_results(measured, targets.report, targets.masks, grids)
     model, version = run.register(encoder_folder, unlearned, settings)
 
     watch.stage("record")
@@ -227,7 +227,7 @@ def _carry_out(workspace: Workspace, order: Order, prepared: Prepared, run: Open
         masks=targets.report,
         settings=settings,
         training_seconds=training_seconds,
-        grids=grids if prepared.cast.synthetic else {},
+        grids=grids,
         face_check=prepared.face_check,
     )
 

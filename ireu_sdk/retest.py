@@ -12,7 +12,7 @@ from ireu_governance.core.errors import ErrorCode, InputError
 from ireu_governance.core.keys import Role
 from ireu_governance.core.statement import Plan, Removal, RemovalRequest
 from ireu_governance.core.verdict import RetestVerdict
-from ireu_governance.ledger import Ledger
+from ireu_governance.ledger import Ledger, Vault
 from ireu_governance.workspace import Workspace
 from ireu_sdk.evaluation.probes import choose_probes
 from ireu_sdk.evidence import CaseEvidence, PanelEvidence
@@ -178,10 +178,7 @@ def _find_removals(ledger: Ledger, case_id: str | None) -> list[_RecordedRemoval
     return found
 
 
-def _load_evidence(vault: object, case_ids: Sequence[str]) -> tuple[list[CaseEvidence] | None, str]:
-    from ireu_governance.ledger import Vault
-
-    assert isinstance(vault, Vault)  # noqa: S101
+def _load_evidence(vault: Vault, case_ids: Sequence[str]) -> tuple[list[CaseEvidence] | None, str]:
     cases = []
     for case_id in case_ids:
         try:
@@ -194,11 +191,8 @@ def _load_evidence(vault: object, case_ids: Sequence[str]) -> tuple[list[CaseEvi
 
 
 def _measure(
-    removal: _RecordedRemoval, evidence: list[CaseEvidence], vault: object, toolbox: Toolbox, watch: Observer
+    removal: _RecordedRemoval, evidence: list[CaseEvidence], vault: Vault, toolbox: Toolbox, watch: Observer
 ) -> Measurement:
-    from ireu_governance.ledger import Vault
-
-    assert isinstance(vault, Vault)  # noqa: S101
     panel = PanelEvidence.load(vault, evidence[0].panel_id)
     tools = evidence[0].tools
     people = [_with_roles(case) for case in evidence]
