@@ -1,32 +1,30 @@
-"""`ireu ledger log|show|audit|checkpoint|prove`."""
+"""`ireu ledger log|show`, and the group that the other ledger commands hang on."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import click
 from pydantic import BaseModel
 
+from ireu_cli.commands.ledger_audit import audit
+from ireu_cli.commands.ledger_head import checkpoint, prove
 from ireu_cli.context import Shared
-from ireu_cli.exits import exit_code_of_verdict
-from ireu_cli.output import emit, json_option, mark, plain, stdout_console
-from ireu_governance.core.errors import ErrorCode, InputError
+from ireu_cli.output import emit, json_option, mark, stdout_console
 
 __all__ = ["ledger"]
 
-KINDS = ("removal-request", "removal", "verification")
+KINDS = ("removal-request", "removal", "verification", "request-event", "erasure", "key-change", "revocation")
 
 
 class EntryLine(BaseModel):
-    """One entry in a list."""
+    """One entry in a list; `encoder` is the digest of what the entry is about, where that is an encoder."""
 
     seq: int
     kind: str
     recorded_at: str
     cases: list[str]
-    encoder: str
+    encoder: str | None
     summary: str
 
 
@@ -50,23 +48,6 @@ class EntryDetail(BaseModel):
     envelope: dict[str, Any]
 
 
-class CheckpointView(BaseModel):
-    """The head of a ledger."""
-
-    origin: str
-    size: int
-    root: str
-    text: str
-
-
-class ProofView(BaseModel):
-    """An inclusion proof."""
-
-    seq: int
-    size: int
-    proof: str
-
-
 @click.group()
 def ledger() -> None:
     """The signed, append-only record of removals and their tests."""
@@ -79,6 +60,8 @@ def ledger() -> None:
 @click.pass_obj
 def log(shared: Shared, kind: str | None, limit: int, *, as_json: bool) -> None:
     """List entries, the newest last."""
+    from ireu_governance.ledger.records import case_ids
+
     workspace = shared.open_workspace()
     with workspace.open_ledger() as opened:
         entries = list(opened.entries(kind=kind))[-limit:]
@@ -91,8 +74,8 @@ def log(shared: Shared, kind: str | None, limit: int, *, as_json: bool) -> None:
                     seq=entry.seq,
                     kind=entry.kind,
                     recorded_at=entry.recorded_at,
-                    cases=[case.case_id for case in predicate.cases],
-                    encoder=statement.encoder_digest(),
+                    cases=case_ids(statement),
+                    encoder=statement.encoder_digest() if statement.is_about_encoder else None,
                     summary=_summarise(predicate),
                 )
             )
@@ -104,8 +87,10 @@ def log(shared: Shared, kind: str | None, limit: int, *, as_json: bool) -> None:
         for line in result.entries:
             cases = ", ".join(case[:8] for case in line.cases[:3]) + ("…" if len(line.cases) > 3 else "")
             console.print(
-                f"  {line.seq:>5}  {line.recorded_at}  {line.kind:<16} encoder {line.encoder[:12]}"
-                f"  cases {cases}  {_colour(line)}"
+                f"  {line.seq:>5}  {line.recorded_at}  {line.kind:<16}"
+                + (f" encoder {line.encoder[:12]}" if line.encoder else "")
+                + (f"  cases {cases}" if cases else "")
+                + f"  {_colour(line)}"
             )
 
     emit(result, as_json=as_json, show=show_lines)
@@ -142,87 +127,8 @@ def show_entry(shared: Shared, seq: int, *, as_json: bool) -> None:
     emit(result, as_json=as_json, show=show_detail)
 
 
-@ledger.command()
-@json_option
-@click.pass_obj
-def audit(shared: Shared, *, as_json: bool) -> None:
-    """Recompute everything from the rows and report ALL that is wrong, with entry numbers.
-
-    Exit code 0: nothing is wrong. 1: something is.
-    """
-    from ireu_governance.ledger.audit import audit as audit_ledger
-
-    workspace = shared.open_workspace()
-    report = audit_ledger(
-        workspace.ledger_path, key_file=workspace.key_file(), checkpoint_path=workspace.checkpoint_path
-    )
-
-    def show_report() -> None:
-        console = stdout_console()
-        console.print(
-            f"[bold]{mark(report.verdict.value)}[/bold]  {report.size} entries, root {report.root or 'unknown'}"
-        )
-        console.print("  " + ", ".join(f"{count} {name}" for name, count in report.checked.items()) + " checked")
-        for finding in report.findings:
-            where = "" if finding.entry is None else f"entry {finding.entry}"
-            where += "" if finding.until is None else f"–{finding.until}"
-            console.print(f"  [red]✗[/red] {where:<12} {finding.kind.value:<18} {plain(finding.message)}")
-
-    emit(report, as_json=as_json, show=show_report)
-    sys.exit(exit_code_of_verdict(report.verdict))
-
-
-@ledger.command()
-@click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), help="Also write it to a file.")
-@json_option
-@click.pass_obj
-def checkpoint(shared: Shared, out: Path | None, *, as_json: bool) -> None:
-    """Publish and print the signed head of the ledger (a C2SP checkpoint).
-
-    Keep it where the ledger's administrators cannot write: whoever holds it can prove a rollback or rewrite.
-    """
-    from ireu_governance.core.checkpoint import open_checkpoint
-    from ireu_governance.core.keys import Role
-    from ireu_governance.files import write_atomically
-
-    workspace = shared.open_workspace()
-    keys = workspace.key_file()
-    with workspace.open_ledger() as opened:
-        text = opened.publish(workspace.signer(Role.LOG))
-    head = open_checkpoint(text, origin=keys.origin, keys=keys.keys(Role.LOG))
-    if out is not None:
-        write_atomically(out, text.encode("utf-8"))
-    result = CheckpointView(origin=head.origin, size=head.size, root=head.root.hex(), text=text)
-    emit(result, as_json=as_json, show=lambda: click.echo(text, nl=False))
-
-
-@ledger.command()
-@click.argument("seq", type=click.IntRange(min=0))
-@click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write, *.tlog-proof.")
-@json_option
-@click.pass_obj
-def prove(shared: Shared, seq: int, out: Path | None, *, as_json: bool) -> None:
-    """Print the proof that entry SEQ is in the published ledger (a C2SP tlog-proof)."""
-    from ireu_governance.core.checkpoint import open_checkpoint
-    from ireu_governance.core.keys import Role
-    from ireu_governance.files import write_atomically
-
-    workspace = shared.open_workspace()
-    keys = workspace.key_file()
-    with workspace.open_ledger() as opened:
-        if opened.checkpoint() is None:
-            raise InputError(
-                "The ledger has no published checkpoint yet.",
-                hint="Publish one with: ireu ledger checkpoint",
-                code=ErrorCode.ENTRY_UNKNOWN,
-            )
-        proof = opened.prove_inclusion(seq)
-    text = proof.to_text()
-    if out is not None:
-        write_atomically(out, text.encode("utf-8"))
-    size = open_checkpoint(proof.checkpoint, origin=keys.origin, keys=keys.keys(Role.LOG)).size
-    result = ProofView(seq=seq, size=size, proof=text)
-    emit(result, as_json=as_json, show=lambda: click.echo(text, nl=False))
+for command in (audit, checkpoint, prove):
+    ledger.add_command(command)
 
 
 def _colour(line: EntryLine) -> str:

@@ -72,7 +72,7 @@ def read_statement(envelope: Envelope, keys: Sequence[PublicKey]) -> Statement:
 
 def case_ids(statement: Statement) -> list[str]:
     """Return the cases that a statement speaks of, each once, sorted."""
-    return sorted({case.case_id for case in statement.predicate.cases})
+    return sorted({case.case_id for case in getattr(statement.predicate, "cases", ())})
 
 
 def node_reader(connection: Connection) -> merkle.NodeReader:
