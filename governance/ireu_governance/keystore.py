@@ -11,16 +11,80 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from ireu_governance.core.errors import ConfigError, ErrorCode, InputError
 from ireu_governance.core.keys import MAX_KEY_FILE_BYTES, KeyFile, PrivateKey
-from ireu_governance.files import sync_folder, unwritable
+from ireu_governance.core.mldsa import MlDsaPrivateKey
+from ireu_governance.core.private_pem import read_private_pem
+from ireu_governance.core.times import now
+from ireu_governance.files import sync_folder, unwritable, write_atomically
 
-__all__ = ["PASSPHRASE_VARIABLE", "load_key_file", "load_private_key", "save_private_key"]
+__all__ = [
+    "MAX_ROOT_KEYS",
+    "PASSPHRASE_VARIABLE",
+    "create_keys",
+    "load_any_private_key",
+    "load_key_file",
+    "load_private_key",
+    "read_passphrase",
+    "read_private_file",
+    "save_private_key",
+]
 
 PASSPHRASE_VARIABLE: Final = "IREU_KEY_PASSPHRASE"  # noqa: S105
-MAX_PRIVATE_KEY_BYTES: Final = 16 * 1024  # an encrypted Ed25519 key in PEM has about 400
+MAX_PRIVATE_KEY_BYTES: Final = 16 * 1024  # an encrypted key in PEM has about 300
+
+MAX_ROOT_KEYS: Final = 8  # old and new root keys both sign a change, and a key file takes 16 signatures
 
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+
+def read_passphrase() -> bytes | None:
+    """Return the passphrase of private keys from the environment; None if it is not set."""
+    value = os.environ.get(PASSPHRASE_VARIABLE)
+    return value.encode("utf-8") if value else None
+
+
+def create_keys(folder: Path, *, origin: str, organisation: str, root_keys: int = 1, threshold: int = 1) -> KeyFile:
+    """Make the first keys of a log, and its key file, in an empty folder.
+
+    Args:
+        folder: Gets ``root.pem`` (``root-2.pem`` …), ``log.pem``, ``record.pem`` and ``keys.json``; the private
+            ones are encrypted if IREU_KEY_PASSPHRASE is set.
+        origin: Name of the log.
+        organisation: Who runs it.
+        root_keys: How many root keys to make, so that several people can hold one each.
+        threshold: How many of them have to sign a change of keys.
+
+    Returns:
+        The key file.
+
+    Raises:
+        ConfigError: These numbers are not possible, or a file cannot be written.
+    """
+    if not 1 <= threshold <= root_keys <= MAX_ROOT_KEYS:
+        raise ConfigError(
+            f"{root_keys} root keys of which {threshold} have to sign are not possible.",
+            hint=f"Make 1 to {MAX_ROOT_KEYS} root keys, and let at most as many have to sign.",
+        )
+    passphrase = read_passphrase()
+    roots = [PrivateKey.generate() for _ in range(root_keys)]
+    log, record = PrivateKey.generate(), PrivateKey.generate()
+    names = ["root", *(f"root-{number}" for number in range(2, root_keys + 1)), "log", "record"]
+    for name, key in zip(names, [*roots, log, record], strict=True):
+        save_private_key(folder / f"{name}.pem", key, passphrase)
+    key_file = KeyFile.create(
+        origin=origin,
+        organisation=organisation,
+        root_signers=roots,
+        log_keys=[log.public_key],
+        record_keys=[record.public_key],
+        issued_at=now(),
+        threshold=threshold,
+    )
+    write_atomically(folder / "keys.json", key_file.to_bytes())
+    return key_file
 
 
 def load_private_key(path: Path, passphrase: bytes | None) -> PrivateKey:
@@ -36,6 +100,17 @@ def load_private_key(path: Path, passphrase: bytes | None) -> PrivateKey:
     Raises:
         ConfigError: It is absent, open to other users, or cannot be opened.
     """
+    return PrivateKey.from_pem(read_private_file(path), passphrase)
+
+
+def load_any_private_key(path: Path, passphrase: bytes | None) -> PrivateKey | MlDsaPrivateKey:
+    """Load a private key of either algorithm; see `load_private_key`."""
+    key = read_private_pem(read_private_file(path), passphrase)
+    return PrivateKey(key) if isinstance(key, Ed25519PrivateKey) else MlDsaPrivateKey(key)
+
+
+def read_private_file(path: Path) -> bytes:
+    """Return the content of a file with a private key; `ConfigError` if it is absent, or open to other users."""
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
@@ -43,20 +118,21 @@ def load_private_key(path: Path, passphrase: bytes | None) -> PrivateKey:
     except OSError as error:
         raise ConfigError(
             f"The private key {path} cannot be read: {error.strerror or 'unknown reason'}.",
+            hint="Put it back from where it is kept; 'ireu keys list' shows where each key should be.",
             code=ErrorCode.KEY_UNUSABLE,
         ) from None
     if os.name == "posix" and mode & _OTHERS:
         raise ConfigError(
             f"The private key {path} can be used by other users of this machine.",
-            hint=f"Close it with: chmod 600 {path}. If it was open for long, rotate it.",
+            hint=f"Close it with: chmod 600 {path}. Rotate it (ireu keys rotate) only if others may have read it.",
             code=ErrorCode.KEY_UNUSABLE,
         )
     if not 0 < len(data) <= MAX_PRIVATE_KEY_BYTES:
         raise ConfigError(f"{path} is no private key.", code=ErrorCode.KEY_UNUSABLE)
-    return PrivateKey.from_pem(data, passphrase)
+    return data
 
 
-def save_private_key(path: Path, key: PrivateKey, passphrase: bytes | None) -> None:
+def save_private_key(path: Path, key: PrivateKey | MlDsaPrivateKey, passphrase: bytes | None) -> None:
     """Save a private key into a new file that only its owner can read.
 
     Args:

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from ireu_governance.core.canonical import decode_base64
 from ireu_governance.core.errors import ConfigError, ErrorCode, InputError, VerificationError
+from ireu_governance.core.private_pem import read_private_pem, write_private_pem
 
 __all__ = [
     "PrivateKey",
@@ -32,7 +33,6 @@ __all__ = [
 
 KEY_SIZE: Final = 32
 SIGNATURE_SIZE: Final = 64
-MAX_PASSPHRASE_BYTES: Final = 1023  # what OpenSSL takes
 
 _UNNAMEABLE = re.compile("[\\s+\x00-\x20\x7f\ud800-\udfff]")
 _SPKI_PREFIX: Final = bytes.fromhex("302a300506032b6570032100")  # RFC 8410: the DER before the 32 raw bytes
@@ -205,18 +205,7 @@ class PrivateKey:
         Raises:
             ConfigError: The bytes are no such key, or the passphrase does not open it.
         """
-        from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-        try:
-            key = load_pem_private_key(data, passphrase)
-        except TypeError:
-            problem = "needs a passphrase" if passphrase is None else "is not encrypted, so no passphrase fits"
-            raise ConfigError(f"The private key {problem}.", code=ErrorCode.KEY_UNUSABLE) from None
-        except (ValueError, UnsupportedAlgorithm):
-            raise ConfigError(
-                "The private key cannot be opened: no PKCS #8 PEM block, or another passphrase.",
-                code=ErrorCode.KEY_UNUSABLE,
-            ) from None
+        key = read_private_pem(data, passphrase)
         if not isinstance(key, Ed25519PrivateKey):
             raise ConfigError("The private key is not an Ed25519 key.", code=ErrorCode.KEY_UNUSABLE)
         return cls(key)
@@ -233,14 +222,7 @@ class PrivateKey:
         Raises:
             ConfigError: The passphrase is empty or too long.
         """
-        from cryptography.hazmat.primitives import serialization
-
-        encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
-        if passphrase is not None:
-            if not 0 < len(passphrase) <= MAX_PASSPHRASE_BYTES:
-                raise ConfigError(f"A passphrase has 1 to {MAX_PASSPHRASE_BYTES} bytes.", code=ErrorCode.KEY_UNUSABLE)
-            encryption = serialization.BestAvailableEncryption(passphrase)
-        return self._key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+        return write_private_pem(self._key, passphrase)
 
 
 def count_signers(

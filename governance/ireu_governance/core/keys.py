@@ -1,95 +1,45 @@
-"""The key file: which keys a log has, what each may sign, and since when one may not any more.
+"""The key file: which keys a log has, what each may sign, and from when until when.
 
 A regulator gets the key file once, by a way they trust, and everything else follows from it. It is signed by
 the log's root keys, so that nobody can add a key to one unnoticed; that alone does not make it the right one.
+Each later version is signed by enough root keys of the version before as well, so that whoever trusts one
+version can follow the chain to the next ones (`KeyFile.follow`) without asking anybody again.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
-
-from ireu_governance.core.canonical import MAX_SAFE_INTEGER, canonicalize, decode_base64, parse_json
-from ireu_governance.core.ed25519 import PrivateKey, PublicKey, Signer, count_signers, vkey
-from ireu_governance.core.envelope import MAX_SIGNATURES, pae
+from ireu_governance.core.canonical import canonicalize
+from ireu_governance.core.ed25519 import PrivateKey, PublicKey, Signer, vkey
 from ireu_governance.core.errors import InputError, VerificationError
-from ireu_governance.core.times import Timestamp
-from ireu_governance.core.validation import describe
+from ireu_governance.core.key_chain import expect_successor, require_root_signatures
+from ireu_governance.core.key_document import (
+    KEY_FILE_TYPE,
+    MAX_KEY_FILE_BYTES,
+    MAX_KEYS,
+    KeyDocument,
+    KeyEntry,
+    KeySignature,
+    Role,
+    SignedKeys,
+)
+from ireu_governance.core.mldsa import MlDsaPublicKey
 
-__all__ = ["MAX_KEYS", "KeyFile", "PrivateKey", "PublicKey", "Role", "Signer", "vkey"]
-
-KEY_FILE_TYPE: Final = "urn:ireu:key-file:v1"
-MAX_KEY_FILE_BYTES: Final = 256 * 1024  # 200 keys take about 60 kB
-MAX_KEYS: Final = 200  # each root key may cost a verification
-
-_PAYLOAD_TYPE: Final = "application/vnd.ireu.key-file+json"
-_CHECK: Final = "key-file"
-
-_Hex32 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-_Positive = Annotated[int, Field(ge=1, le=MAX_SAFE_INTEGER)]
-
-
-class Role(StrEnum):
-    """What a key of a key file may sign."""
-
-    ROOT = "root"
-    """Key files."""
-    LOG = "log"
-    """Checkpoints."""
-    RECORD = "record"
-    """Ledger entries and certificates."""
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class KeyEntry(_Strict):
-    """One key of a key file.
-
-    Attributes:
-        key_id: SHA-256 in hex over the key's SubjectPublicKeyInfo.
-        role: What it may sign.
-        public_key: Base64 of its 32 raw bytes.
-        valid_from: When it was added.
-        revoked_from_size: Size of the log from which on nothing that it signed counts; None while it is good.
-    """
-
-    key_id: _Hex32
-    role: Role
-    algorithm: Literal["ed25519"]
-    public_key: Annotated[str, StringConstraints(max_length=44)]
-    valid_from: Timestamp
-    revoked_from_size: Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER)] | None
-
-
-class _Signed(_Strict):
-    origin: Annotated[str, StringConstraints(pattern=r"^[^\s+\x00-\x1f\x7f]{1,200}$")]
-    version: _Positive
-    threshold: _Positive
-    issued_at: Timestamp
-    organisation: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
-    keys: Annotated[tuple[KeyEntry, ...], Field(min_length=1, max_length=MAX_KEYS)]
-
-
-class _KeySignature(_Strict):
-    keyid: _Hex32
-    sig: Annotated[str, StringConstraints(max_length=88)]
-
-
-class _Document(_Strict):
-    type_: Annotated[Literal["urn:ireu:key-file:v1"], Field(alias="_type")]
-    signed: _Signed
-    signatures: Annotated[tuple[_KeySignature, ...], Field(min_length=1, max_length=MAX_SIGNATURES)]
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_by_name=True, validate_by_alias=True)
+__all__ = [
+    "MAX_KEYS",
+    "MAX_KEY_FILE_BYTES",
+    "KeyEntry",
+    "KeyFile",
+    "PrivateKey",
+    "PublicKey",
+    "Role",
+    "Signer",
+    "vkey",
+]
 
 
 class KeyFile:
@@ -99,12 +49,12 @@ class KeyFile:
         document: The parsed document; its signatures are verified here.
     """
 
-    def __init__(self, document: _Document) -> None:
+    def __init__(self, document: KeyDocument) -> None:
         self._document = document
-        self._keys = {each.key_id: _read_key(each) for each in document.signed.keys}
+        self._keys = {each.key_id: each.read_key() for each in document.signed.keys}
         if len(self._keys) != len(document.signed.keys):
             raise InputError("The key file lists a key twice; each key has exactly one role.")
-        _require_root_signatures(document, self.keys(Role.ROOT), document.signed.threshold)
+        require_root_signatures(document.signed, document.signatures, self.active(Role.ROOT), document.signed.threshold)
 
     def __repr__(self) -> str:
         return f"<KeyFile of {self.origin}, version {self.version}>"
@@ -139,32 +89,70 @@ class KeyFile:
         """All keys as they are listed."""
         return self._document.signed.keys
 
+    @property
+    def signed(self) -> SignedKeys:
+        """What the root keys signed."""
+        return self._document.signed
+
+    @property
+    def signatures(self) -> tuple[KeySignature, ...]:
+        """Who signed it, whether their keys are known or not."""
+        return self._document.signatures
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 in hex over the canonical form of the whole document, however it was laid out."""
         return hashlib.sha256(canonicalize(self.to_object())).hexdigest()
 
     def keys(self, role: Role, *, at_size: int | None = None) -> tuple[PublicKey, ...]:
-        """Return the keys of a role.
+        """Return the Ed25519 keys of a role.
 
         Args:
             role: What they must be allowed to sign.
-            at_size: Leave out keys that were revoked from this size of the log or a smaller one. For an entry
-                this is its number, for a checkpoint its size.
+            at_size: Leave out keys that count only from a larger size of the log, and those that were revoked
+                from this size or a smaller one. For an entry this is its number, for a checkpoint its size.
 
         Returns:
             The keys, in the order of the file.
         """
-        return tuple(
-            self._keys[each.key_id]
-            for each in self.entries
-            if each.role is role
-            and (at_size is None or each.revoked_from_size is None or each.revoked_from_size > at_size)
-        )
+        found = (self._keys[each.key_id] for each in self._of_role(role, at_size))
+        return tuple(key for key in found if isinstance(key, PublicKey))
+
+    def second_keys(self, *, at_size: int | None = None) -> tuple[MlDsaPublicKey, ...]:
+        """Return the log's ML-DSA-44 keys, which sign checkpoints beside the Ed25519 one; see `keys`."""
+        found = (self._keys[each.key_id] for each in self._of_role(Role.LOG, at_size))
+        return tuple(key for key in found if isinstance(key, MlDsaPublicKey))
+
+    def active(self, role: Role) -> tuple[PublicKey, ...]:
+        """Return the Ed25519 keys of a role that were not revoked from any size on."""
+        found = (self._keys[each.key_id] for each in self._of_role(role, None) if each.revoked_from_size is None)
+        return tuple(key for key in found if isinstance(key, PublicKey))
 
     def find(self, key_id: str) -> KeyEntry | None:
         """Return what the file says about a key; None if it does not list it."""
         return next((each for each in self.entries if each.key_id == key_id), None)
+
+    def valid_from(self, key_id: str) -> str:
+        """Return the time before which nothing that a listed key signed counts."""
+        entry = self.find(key_id)
+        return "" if entry is None else entry.valid_from
+
+    def expect_valid(self, key_id: str, *, size: int, time: str | None = None, check: str) -> None:
+        """Refuse a key where it does not count; keys that the file does not list are left to others.
+
+        Args:
+            key_id: The key that signed.
+            size: Of an entry its number, of a checkpoint or certificate the checkpoint's size.
+            time: When the signed thing says that it was made, if it says so.
+            check: Name of the check that this is part of.
+
+        Raises:
+            VerificationError: The key did not count yet, or counts no more.
+        """
+        entry = self.find(key_id)
+        problem = None if entry is None else entry.problem_at(size, time)
+        if problem is not None:
+            raise VerificationError(problem, check=check)
 
     def endorses(self, older: KeyFile) -> bool:
         """Return whether another key file is an earlier version of this one.
@@ -173,15 +161,78 @@ class KeyFile:
             older: What claims to be an earlier version.
 
         Returns:
-            True if it is of the same log, has a smaller version, and *this* file's root keys signed it.
+            True if it is of the same log, has a smaller version, and enough root keys signed it that this file
+            lists (retired ones too) as having been there when it was made.
         """
         if older.origin != self.origin or older.version >= self.version:
             return False
+        roots = [
+            self._keys[each.key_id] for each in self._of_role(Role.ROOT, None) if each.valid_from <= older.issued_at
+        ]
         try:
-            _require_root_signatures(older._document, self.keys(Role.ROOT), self.threshold)
+            require_root_signatures(older.signed, older.signatures, _ed25519(roots), older.threshold)
         except VerificationError:
             return False
         return True
+
+    def accepts(self, newer: KeyFile, *, through: Sequence[KeyFile] = ()) -> bool:
+        """Return whether whoever trusts this file may trust a later version.
+
+        Args:
+            newer: What claims to be a later version.
+            through: The versions between the two, in their order.
+
+        Returns:
+            True if every step from this file to the newer one is what `expect_next` asks for.
+        """
+        try:
+            self.follow([*through, newer])
+        except VerificationError:
+            return False
+        return True
+
+    def follow(self, chain: Iterable[KeyFile]) -> KeyFile:
+        """Go from this version to later ones, step by step.
+
+        Args:
+            chain: The next version, the one after it, and so on.
+
+        Returns:
+            The last one; this file itself when the chain is empty.
+
+        Raises:
+            VerificationError: A step is missing or not signed as it has to be.
+        """
+        trusted = self
+        for each in chain:
+            trusted.expect_next(each)
+            trusted = each
+        return trusted
+
+    def expect_next(self, newer: KeyFile) -> None:
+        """Refuse a key file that is not the next version of this one.
+
+        It must be of the same log and organisation, have the next number, keep every key with its role and
+        dates, take no revocation back, and be signed by enough root keys of *this* file. That enough of its own
+        root keys signed it was verified when it was read.
+
+        Args:
+            newer: What claims to be the next version.
+
+        Raises:
+            VerificationError: It is not.
+        """
+        expect_successor(self.signed, newer.signed)
+        require_root_signatures(
+            newer.signed,
+            newer.signatures,
+            self.active(Role.ROOT),
+            self.threshold,
+            whose=f"version {self.version}'s",
+        )
+
+    def _of_role(self, role: Role, at_size: int | None) -> Iterable[KeyEntry]:
+        return (each for each in self.entries if each.role is role and (at_size is None or each.counts_at(at_size)))
 
     def to_object(self) -> dict[str, object]:
         """Return the document as JSON objects."""
@@ -204,11 +255,7 @@ class KeyFile:
         Raises:
             InputError: The bytes are no key file, or its root keys did not sign it.
         """
-        parse_json(data, what="key file", max_bytes=MAX_KEY_FILE_BYTES)
-        try:
-            document = _Document.model_validate_json(data)
-        except ValidationError as error:
-            raise InputError(f"The key file is malformed {describe(error)}.") from None
+        document = KeyDocument.from_bytes(data)
         try:
             return cls(document)
         except VerificationError as error:
@@ -226,13 +273,13 @@ class KeyFile:
         origin: str,
         organisation: str,
         root_signers: Sequence[Signer],
-        log_keys: Sequence[PublicKey],
+        log_keys: Sequence[PublicKey | MlDsaPublicKey],
         record_keys: Sequence[PublicKey],
         issued_at: str,
         version: int = 1,
         threshold: int = 1,
     ) -> KeyFile:
-        """Make and sign a key file.
+        """Make and sign the first key file of a log; `key_change.KeyFileChange` makes later ones.
 
         Args:
             origin: Name of the log.
@@ -250,58 +297,34 @@ class KeyFile:
         Raises:
             InputError: Something of it is malformed, a key has two roles, or the threshold cannot be met.
         """
-        listed = [
-            *_entries(Role.ROOT, (signer.public_key for signer in root_signers), issued_at),
-            *_entries(Role.LOG, log_keys, issued_at),
-            *_entries(Role.RECORD, record_keys, issued_at),
+        listed: list[tuple[PublicKey | MlDsaPublicKey, Role]] = [
+            *((signer.public_key, Role.ROOT) for signer in root_signers),
+            *((key, Role.LOG) for key in log_keys),
+            *((key, Role.RECORD) for key in record_keys),
         ]
-        signed: dict[str, object] = {
-            "origin": origin,
-            "version": version,
-            "threshold": threshold,
-            "issued_at": issued_at,
-            "organisation": organisation,
-            "keys": listed,
-        }
-        message = pae(_PAYLOAD_TYPE, canonicalize(signed))
-        signatures = [
+        signed = SignedKeys.from_object(
             {
-                "keyid": signer.public_key.key_id,
-                "sig": base64.b64encode(signer.sign(message)).decode("ascii"),
+                "origin": origin,
+                "version": version,
+                "threshold": threshold,
+                "issued_at": issued_at,
+                "organisation": organisation,
+                "keys": [KeyEntry.describing(*each, valid_from=issued_at).to_object() for each in listed],
             }
-            for signer in root_signers
-        ]
-        return cls.from_object({"_type": KEY_FILE_TYPE, "signed": signed, "signatures": signatures})
-
-
-def _entries(role: Role, keys: Iterable[PublicKey], valid_from: str) -> list[dict[str, object]]:
-    return [
-        {
-            "key_id": key.key_id,
-            "role": role.value,
-            "algorithm": "ed25519",
-            "public_key": key.to_base64(),
-            "valid_from": valid_from,
-            "revoked_from_size": None,
-        }
-        for key in keys
-    ]
-
-
-def _read_key(entry: KeyEntry) -> PublicKey:
-    key = PublicKey.from_base64(entry.public_key)
-    if key.key_id != entry.key_id:
-        raise InputError("The key file names a key by another key's id.")
-    return key
-
-
-def _require_root_signatures(document: _Document, roots: Sequence[PublicKey], threshold: int) -> None:
-    signatures = [(each.keyid, decode_base64(each.sig, what="key file's signature")) for each in document.signatures]
-    if len({key_id for key_id, _ in signatures}) != len(signatures):
-        raise InputError("The key file is signed twice by the same key.")
-    message = pae(_PAYLOAD_TYPE, canonicalize(document.signed.model_dump(mode="json", by_alias=True)))
-    signers = count_signers(signatures, message, keys={key.key_id: key for key in roots}, check=_CHECK)
-    if signers < threshold:
-        raise VerificationError(
-            f"{signers} of its root keys have signed the key file; it needs {threshold}.", check=_CHECK
         )
+        return cls.assemble(signed, [signed.sign(signer) for signer in root_signers])
+
+    @classmethod
+    def assemble(cls, signed: SignedKeys, signatures: Sequence[KeySignature]) -> KeyFile:
+        """Make a key file of its content and the signatures of root keys; see `from_bytes`."""
+        return cls.from_object(
+            {
+                "_type": KEY_FILE_TYPE,
+                "signed": signed.to_object(),
+                "signatures": [each.model_dump(mode="json") for each in signatures],
+            }
+        )
+
+
+def _ed25519(keys: Iterable[PublicKey | MlDsaPublicKey]) -> list[PublicKey]:
+    return [key for key in keys if isinstance(key, PublicKey)]

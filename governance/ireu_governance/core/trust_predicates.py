@@ -27,6 +27,7 @@ class KeyChange(Frozen):
     Attributes:
         version: Of the new key file.
         previous: SHA-256 of the key file before.
+        reason: Why, by code: ``scheduled``, ``compromised``, or one of the organisation's own.
         changes: What happened to which key.
     """
 
@@ -35,18 +36,19 @@ class KeyChange(Frozen):
     recorded_at: Timestamp
     version: Count
     previous: Sha256
+    reason: Token
     changes: Annotated[tuple[KeyNote, ...], Field(min_length=1, max_length=200)]
 
 
 class Revocation(Frozen):
-    """A certificate counts no more, or another took its place. Subject: the certificate's file.
+    """A certificate counts no more, or another took its place. Subject: the certificate, without its time stamps.
 
     Attributes:
         certificate_id: Its number.
         status: What it is from now on.
         removal_seq: Entry of the removal that it is about.
-        reason: Why, by code.
-        replaced_by: Number of the certificate that took its place.
+        reason: Why, by code (`ireu_governance.core.status.REASONS`, or ``reissued``).
+        replaced_by: Number of the certificate that took its place, if one did.
     """
 
     kind: Literal["revocation"] = "revocation"
