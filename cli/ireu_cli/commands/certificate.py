@@ -1,72 +1,161 @@
-"""`ireu certificate issue|show|verify`."""
+"""`ireu certificate issue|list|show`, and the group that the other certificate commands hang on."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from pydantic import BaseModel
 
+from ireu_cli.certificate_files import read_certificate
+from ireu_cli.commands.certificate_render import render
+from ireu_cli.commands.certificate_status import revoke, stamp, status_list
+from ireu_cli.commands.certificate_verify import verify
+from ireu_cli.commands.pack import pack, verify_pack
 from ireu_cli.context import Shared
-from ireu_cli.exits import exit_code_of_verdict
 from ireu_cli.output import emit, json_option, mark, plain, stdout_console
-from ireu_governance.core.errors import ErrorCode, InputError
+from ireu_cli.views import count
 
 if TYPE_CHECKING:
     from ireu_governance.core.certificate import Certificate
-    from ireu_governance.core.verdict import Report
+    from ireu_governance.core.statement import Statement
 
 __all__ = ["certificate"]
 
-MAX_CERTIFICATE_BYTES = 8 * 2**20  # a certificate has some 100 KiB; this bounds what a hostile file can cost
-
 
 class IssueResult(BaseModel):
-    """Where a certificate went."""
+    """Where a certificate went, and which entries say that it took the place of older ones."""
 
     path: Path
     removal_entry: int
+    id: str
+    valid_until: str | None
+    time_stamps: int
+    history: int
+    superseded: list[int]
+
+
+class CertificateLine(BaseModel):
+    """One certificate in a list; `latest` says whether it is the newest one of its removal."""
+
+    id: str | None
+    removal_entry: int | None
+    encoder: str | None
+    status: str
+    issued_at: str | None
+    valid_until: str | None
+    latest: bool
+    path: Path
+
+
+class CertificateList(BaseModel):
+    """The certificates of a workspace."""
+
+    certificates: list[CertificateLine]
 
 
 @click.group()
 def certificate() -> None:
-    """Removal certificates: issue them, read them, verify them offline."""
+    """Removal certificates: issue them, read them, verify them offline, take them back."""
 
 
 @certificate.command()
 @click.option("--case", "case_id", help="Case id; its latest removal.")
 @click.option("--entry", type=click.IntRange(min=0), help="Ledger entry of the removal, in place of --case.")
-@click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write.")
+@click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), help="Also write it to this file.")
+@click.option("--no-stamp", is_flag=True, help="Without a time stamp, although the settings name an authority.")
 @json_option
 @click.pass_obj
-def issue(shared: Shared, case_id: str | None, entry: int | None, out: Path | None, *, as_json: bool) -> None:
-    """Issue the certificate of a removal, with its latest verification."""
+def issue(
+    shared: Shared, case_id: str | None, entry: int | None, out: Path | None, *, no_stamp: bool, as_json: bool
+) -> None:
+    """Issue the certificate of a removal, with its latest verification. It takes the place of older ones."""
     if (case_id is None) == (entry is None):
         raise click.UsageError("Name the removal with either --case or --entry.")
-    from ireu_governance.core.keys import Role
+    from ireu_governance.core.certificate import parse_certificate
+    from ireu_governance.core.errors import ConfigError, ErrorCode
     from ireu_governance.files import write_atomically
-    from ireu_governance.ledger.certify import issue as issue_certificate
+    from ireu_governance.issuing import issue_in
+
+    if out is not None and not out.absolute().parent.is_dir():
+        raise ConfigError(f"There is no folder to write '{out}' to.")
+    try:
+        issued = issue_in(shared.open_workspace(), removal_seq=entry, case_id=case_id, stamp=not no_stamp)
+    except ConfigError as error:
+        if error.code is ErrorCode.TIMESTAMP_UNAVAILABLE:
+            error.hint = "Nothing was issued. Try again later, or issue it without a time stamp: --no-stamp"
+        raise
+    if out is not None:
+        write_atomically(out, issued.data)
+    parsed = parse_certificate(issued.data)
+    result = IssueResult(
+        path=out or issued.path,
+        removal_entry=issued.removal_seq,
+        id=issued.certificate_id,
+        valid_until=parsed.certificate.valid_until,
+        time_stamps=len(parsed.timestamps or ()),
+        history=len(parsed.certificate.history or ()),
+        superseded=list(issued.superseded),
+    )
+
+    def show() -> None:
+        console = stdout_console()
+        console.print(f"Certificate written to {plain(result.path)}")
+        console.print(f"  number       {result.id}")
+        console.print(f"  valid until  {result.valid_until or 'no end'}")
+        console.print(f"  time stamps  {result.time_stamps or 'none'}")
+        if result.superseded:
+            older = count(len(result.superseded), "older certificate")
+            entries = ", ".join(map(str, result.superseded))
+            console.print(f"  supersedes   {older} (entry {entries}); publish it: ireu certificate status-list -o FILE")
+
+    emit(result, as_json=as_json, show=show)
+
+
+@certificate.command("list")
+@json_option
+@click.pass_obj
+def list_certificates(shared: Shared, *, as_json: bool) -> None:
+    """List the certificates that the workspace issued, with their status by its ledger."""
+    from ireu_governance.core.times import now
+    from ireu_governance.issuing import register_of
+    from ireu_governance.ledger.revocation import read_withdrawals, removal_of
 
     workspace = shared.open_workspace()
     with workspace.open_ledger() as ledger:
-        if entry is None and case_id is not None:
-            removals = [e for e in ledger.find_case(case_id) if e.kind == "removal"]
-            if not removals:
-                raise InputError(f"The ledger has no removal of case '{case_id}'.", code=ErrorCode.CASE_UNKNOWN)
-            entry = removals[-1].seq
-        data = issue_certificate(
-            ledger,
-            removal_seq=entry,
-            key_file=workspace.key_file(),
-            signer=workspace.signer(Role.RECORD),
-            contact=workspace.settings.contact,
+        withdrawals = read_withdrawals(ledger)
+    # Of several entries about one certificate the gravest counts, as in a status list.
+    gone = {each.id: each.status for each in sorted(withdrawals, key=lambda each: each.status == "revoked")}
+    time = now()
+    lines = []
+    for each in register_of(workspace):
+        if each.certificate is None:
+            lines.append(
+                CertificateLine(
+                    id=None, removal_entry=None, encoder=None, status="unreadable", issued_at=None, valid_until=None,
+                    latest=each.is_latest, path=each.path,
+                )
+            )  # fmt: skip
+            continue
+        body = each.certificate.certificate
+        expired = body.valid_until is not None and time > body.valid_until
+        lines.append(
+            CertificateLine(
+                id=body.id,
+                removal_entry=removal_of(each.certificate),
+                encoder=_encoder(each.certificate),
+                status=gone.get(body.id) or ("expired" if expired else "valid"),
+                issued_at=body.issued_at,
+                valid_until=body.valid_until,
+                latest=each.is_latest,
+                path=each.path,
+            )
         )
-    path = out or workspace.root / "certificates" / f"removal-{entry}.json"
-    write_atomically(path, data)
-    result = IssueResult(path=path, removal_entry=entry or 0)
-    emit(result, as_json=as_json, show=lambda: stdout_console().print(f"Certificate written to {plain(path)}"))
+    lines.sort(
+        key=lambda line: (line.removal_entry is None, line.removal_entry or 0, line.issued_at or "", line.latest)
+    )
+    emit(CertificateList(certificates=lines), as_json=as_json, show=lambda: _show_list(lines))
 
 
 @certificate.command("show")
@@ -76,95 +165,60 @@ def show_certificate(file: Path, *, as_json: bool) -> None:
     """Show what a certificate says. Nothing is verified: use `ireu certificate verify` for that."""
     from ireu_governance.core.certificate import parse_certificate
 
-    parsed = parse_certificate(_read(file))
+    parsed = parse_certificate(read_certificate(file))
     if as_json:
         import json
 
         from ireu_cli.views import read_statements
 
         statements = {name: s.model_dump(mode="json", by_alias=True) for name, s in read_statements(parsed).items()}
-        document = {"certificate": parsed.certificate.model_dump(mode="json"), "statements": statements}
+        document = {
+            "certificate": parsed.certificate.model_dump(mode="json"),
+            "statements": statements,
+            "history": [s.model_dump(mode="json", by_alias=True) for s in _read_history(parsed)],
+            "timestamps": list(parsed.timestamps or ()),
+        }
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
     _show_certificate(parsed)
 
 
-@certificate.command()
-@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
-@click.option(
-    "--key",
-    "key_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    help="Key file of the organisation, got from it directly and not with the certificate.",
-)
-@click.option(
-    "--encoder",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of an encoder, to check that the certificate is about exactly this one.",
-)
-@json_option
-def verify(file: Path, key_path: Path, encoder: Path | None, *, as_json: bool) -> None:
-    """Verify a certificate offline, with nothing but the certificate FILE (- for stdin) and a key file.
-
-    Exit code 0: it holds. 1: it is proven not to hold. 2: it could not be decided, for example because FILE is no
-    certificate.
-    """
-    from ireu_governance.core.certificate import verify_certificate
-    from ireu_governance.files import hash_folder
-    from ireu_governance.keystore import load_key_file
-
-    data = _read(file)
-    key_file = load_key_file(key_path)
-    artifact = hash_folder(encoder) if encoder is not None else None
-    report = verify_certificate(data, key_file=key_file, encoder=artifact)
-    emit(report, as_json=as_json, show=lambda: _show_report(report, data))
-    sys.exit(exit_code_of_verdict(report.verdict))
+for command in (verify, render, revoke, stamp, status_list, pack, verify_pack):
+    certificate.add_command(command)
 
 
-def _read(file: Path) -> bytes:
-    try:
-        if str(file) == "-":
-            data = sys.stdin.buffer.read(MAX_CERTIFICATE_BYTES + 1)
-        else:
-            with file.open("rb") as stream:
-                data = stream.read(MAX_CERTIFICATE_BYTES + 1)
-    except OSError as error:
-        raise InputError(
-            f"'{file}' cannot be read: {error.strerror}.",
-            hint="Check the path.",
-            code=ErrorCode.INPUT_MISSING,
-        ) from error
-    if len(data) > MAX_CERTIFICATE_BYTES:
-        raise InputError(f"'{file}' is too large for a certificate.", code=ErrorCode.INPUT_TOO_LARGE)
-    return data
+def _encoder(parsed: Certificate) -> str:
+    from ireu_cli.views import read_statements
+
+    return read_statements(parsed)["removal"].encoder_digest()
 
 
-def _show_report(report: Report, data: bytes) -> None:
+def _read_history(parsed: Certificate) -> list[Statement]:
+    from ireu_governance.core.envelope import Envelope
+    from ireu_governance.core.statement import Statement
+
+    history = parsed.certificate.history or ()
+    return [Statement.from_bytes(Envelope.from_object(each.envelope).payload) for each in history]
+
+
+def _show_list(lines: list[CertificateLine]) -> None:
     console = stdout_console()
-    console.print(f"[bold]{mark(report.verdict.value)}[/bold]")
-    console.print()
-    width = max(len(check.name) for check in report.checks)
-    for check in report.checks:
-        padding = " " * (11 - len(check.outcome.value))
-        console.print(f"  {mark(check.outcome.value)}{padding} {check.name:<{width}}  {plain(check.reason)}")
-    if report.failed():
+    if not lines:
+        console.print("The workspace issued no certificate yet.")
         return
-    from ireu_governance.core.certificate import parse_certificate
-
-    body = parse_certificate(data).certificate
-    console.print()
-    console.print("What it says:")
-    for sentence in body.says:
-        console.print(f"  • {plain(sentence)}")
-    console.print("What it does not say:")
-    for sentence in body.does_not_claim:
-        console.print(f"  • {plain(sentence)}")
+    console.print(f"  {'number':<32}  {'removal':>7}  {'encoder':<12}  {'status':<12}  valid until")
+    for line in lines:
+        removal = "–" if line.removal_entry is None else line.removal_entry
+        encoder = (line.encoder or "–")[:12]
+        name = line.id or plain(line.path.name)
+        padding = " " * (10 - len(line.status))
+        until = line.valid_until or ("–" if line.id is None else "no end")
+        console.print(f"  {name:<32}  {removal:>7}  {encoder:<12}  {mark(line.status)}{padding}  {until}")
 
 
 def _show_certificate(parsed: Certificate) -> None:
     from ireu_cli.views import describe_score, read_statements
-    from ireu_governance.core.statement import Removal, RemovalRequest, Verification
+    from ireu_governance.core.statement import Removal, RemovalRequest, RequestEvent, Verification
 
     console = stdout_console()
     body = parsed.certificate
@@ -173,6 +227,11 @@ def _show_certificate(parsed: Certificate) -> None:
     console.print(f"Certificate {body.id}   [yellow]not verified[/yellow]")
     contact = body.issuer.contact or "no contact"
     console.print(f"  issued       {body.issued_at} by {plain(body.issuer.organisation)} ({plain(contact)})")
+    console.print(f"  valid until  {body.valid_until or 'no end'}")
+    stamps = count(len(parsed.timestamps), "time stamp") if parsed.timestamps else "no time stamp"
+    console.print(f"  time         {stamps}")
+    if body.status_url is not None:
+        console.print(f"  status list  {plain(body.status_url)}")
     console.print(f"  ledger       {body.origin}")
     console.print(f"  encoder      {removal.encoder_digest()}")
     if isinstance(removal.predicate, Removal):
@@ -180,12 +239,21 @@ def _show_certificate(parsed: Certificate) -> None:
         console.print(f"  before       {p.encoder_before.sha256}")
         console.print(f"  cases        {', '.join(case.case_id for case in p.cases)}")
         console.print(f"  method       {p.method.name} (k {p.method.k}, α {p.method.alpha}, {p.method.steps} steps)")
+        pickled = "yes: files were read that could run code" if p.run.pickle_allowed else "no"
+        console.print(f"  pickle read  {pickled}")
         console.print(f"  recorded     entry {p.ledger.seq} at {p.recorded_at}")
     request = statements["request"].predicate
     if isinstance(request, RemovalRequest):
-        console.print(
-            f"  plan         entry {request.ledger.seq} at {request.recorded_at}, {len(request.plan.tests)} tests"
-        )
+        tests = count(len(request.plan.tests), "test")
+        console.print(f"  plan         entry {request.ledger.seq} at {request.recorded_at}, {tests}")
+    for statement in _read_history(parsed):
+        event = statement.predicate
+        if isinstance(event, RequestEvent):
+            due = "" if event.due_at is None else f", due {event.due_at}"
+            grounds = "".join(f", {each}" for each in event.grounds)
+            told = "" if event.recipients is None else f", {count(event.recipients, 'recipient')} told"
+            where = f"entry {event.ledger.seq}"
+            console.print(f"  {event.event:<12} {where} of {event.happened_at}{due}{grounds}{told}")
     if isinstance(verification.predicate, Verification):
         v = verification.predicate
         console.print(f"  tested       entry {v.ledger.seq} at {v.recorded_at}: {mark(v.verdict.value)}")

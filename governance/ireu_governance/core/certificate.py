@@ -1,7 +1,8 @@
 """Removal certificates: one file that a regulator can check with one public key file, offline.
 
 A certificate brings together three ledger entries (the request with its plan of tests, the removal, and the
-latest verification), the proof that each was logged, and the signature of the organisation over all of it::
+latest verification) and the steps of the requests as far as they were logged, the proof that each is in the log,
+and the signature of the organisation over all of it::
 
     report = verify_certificate(Path("removal.cert.json").read_bytes(), key_file=keys)
     print(report.verdict)
@@ -12,17 +13,18 @@ latest verification), the proof that each was logged, and the signature of the o
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ireu_governance.core.certificate_document import (
-    DOES_NOT_CLAIM,
-    SAYS,
     Certificate,
     CertificateBody,
     parse_certificate,
     seal_certificate,
+    stamp_certificate,
 )
-from ireu_governance.core.certificate_verification import verify_certificate
+from ireu_governance.core.certificate_verification import CertificateReport, verify_certificate
+from ireu_governance.core.certificate_wording import wording
 from ireu_governance.core.ed25519 import Signer
 from ireu_governance.core.envelope import Envelope
 from ireu_governance.core.errors import InputError, VerificationError
@@ -30,7 +32,14 @@ from ireu_governance.core.keys import KeyFile
 from ireu_governance.core.proof import LogProof
 from ireu_governance.core.verdict import Outcome, Verdict
 
-__all__ = ["Certificate", "LoggedEntry", "issue_certificate", "parse_certificate", "verify_certificate"]
+__all__ = [
+    "Certificate",
+    "CertificateReport",
+    "LoggedEntry",
+    "issue_certificate",
+    "parse_certificate",
+    "verify_certificate",
+]
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,10 @@ def issue_certificate(
     issued_at: str,
     contact: str | None = None,
     certificate_id: str | None = None,
+    valid_until: str | None = None,
+    status_url: str | None = None,
+    history: Sequence[LoggedEntry] = (),
+    stamp: Callable[[bytes], bytes] | None = None,
 ) -> bytes:
     """Issue a certificate, if what it would say is true.
 
@@ -79,6 +92,10 @@ def issue_certificate(
         issued_at: Time of issue.
         contact: Where to ask about it; an address of the organisation, not of a person.
         certificate_id: 32 hex digits; random if not given.
+        valid_until: Until when it is meant to be relied on.
+        status_url: Where the log's status list is.
+        history: Steps of the requests, in the order of the log.
+        stamp: Gets the sealed certificate stamped: takes its bytes and returns an RFC 3161 token, verified.
 
     Returns:
         The certificate file, which `verify_certificate` finds to hold.
@@ -87,6 +104,7 @@ def issue_certificate(
         InputError: A part cannot be read.
         VerificationError: The certificate would not hold; carries the first check that says so.
     """
+    says, does_not_claim = wording(history=bool(history), stamped=stamp is not None)
     content = {
         "id": certificate_id or os.urandom(16).hex(),
         "issued_at": issued_at,
@@ -96,11 +114,17 @@ def issue_certificate(
         "removal": removal.to_object(),
         "verification": verification.to_object(),
         "key_file": key_file.to_object(),
-        "says": list(SAYS),
-        "does_not_claim": list(DOES_NOT_CLAIM),
+        "says": list(says),
+        "does_not_claim": list(does_not_claim),
+        "valid_until": valid_until,
+        "status_url": status_url,
+        "history": [each.to_object() for each in history] or None,
+        "stamped": True if stamp is not None else None,
     }
     data = seal_certificate(CertificateBody.from_object(content), signer)
-    report = verify_certificate(data, key_file=key_file)
+    if stamp is not None:
+        data = stamp_certificate(data, [stamp(data)], signer)
+    report = verify_certificate(data, key_file=key_file, at=issued_at)
     if report.verdict is not Verdict.HOLDS:
         undecided = (c for c in report.checks if c.required and c.outcome is Outcome.NOT_CHECKED)
         first = next(iter(report.failed()), None) or next(undecided)

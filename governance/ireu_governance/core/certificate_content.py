@@ -45,11 +45,13 @@ class Finding:
         reason: One sentence.
         decided: False if the check could not come to an end.
         required: Whether the verdict needs it.
+        hint: What to do next.
     """
 
     reason: str
     decided: bool = True
     required: bool = True
+    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,9 @@ def check_plan(story: Story) -> Finding:
         for test in tests:
             _check_reported(test, case)
             reported += 1
-    return Finding(f"All {len(tests)} planned tests were reported as planned ({reported} results).")
+    planned = "The 1 planned test was" if len(tests) == 1 else f"All {len(tests)} planned tests were"
+    results = "1 result" if reported == 1 else f"{reported} results"
+    return Finding(f"{planned} reported as planned ({results}).")
 
 
 def check_verdict(story: Story) -> Finding:

@@ -1,16 +1,22 @@
-"""From a ledger to a certificate: find the three entries of a removal, prove them, and have them sealed."""
+"""From a ledger to a certificate: find the entries of a removal, prove them, and have them sealed and stamped."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+from functools import partial
+
 from ireu_governance.core.certificate import LoggedEntry, issue_certificate
+from ireu_governance.core.certificate_document import MAX_HISTORY
 from ireu_governance.core.errors import ErrorCode, InputError
 from ireu_governance.core.keys import KeyFile, Signer
-from ireu_governance.core.statement import Removal, Verification
-from ireu_governance.core.times import now
+from ireu_governance.core.statement import Removal, RequestEvent, Verification
+from ireu_governance.core.times import format_time, now, parse_time
+from ireu_governance.core.timestamp import TsaRoots
 from ireu_governance.ledger.read import LedgerReader, verified_checkpoint
 from ireu_governance.ledger.records import Entry
+from ireu_governance.ledger.stamps import TimeAuthority, obtain_token
 
-__all__ = ["issue"]
+__all__ = ["issue", "later"]
 
 
 def issue(
@@ -22,8 +28,15 @@ def issue(
     case_id: str | None = None,
     contact: str | None = None,
     issued_at: str | None = None,
+    valid_days: int | None = None,
+    status_url: str | None = None,
+    authority: TimeAuthority | None = None,
+    tsa_roots: TsaRoots | None = None,
 ) -> bytes:
     """Issue the certificate of a removal, with the latest verification of the encoder that it made.
+
+    The steps of the cases' requests go into it as far as the published checkpoint covers them, unless there are
+    more than a certificate can carry.
 
     Args:
         ledger: Where the removal is recorded.
@@ -33,6 +46,10 @@ def issue(
         case_id: The case, for its latest removal.
         contact: Where to ask about the certificate; an address of the organisation, not of a person.
         issued_at: Time of issue; None for now, but never before the verification.
+        valid_days: For how many days it is meant to be relied on; None for no end.
+        status_url: Where the log's status list will be found.
+        authority: Stamps the certificate; None for no time stamp.
+        tsa_roots: With them, the time stamp is verified before it is used.
 
     Returns:
         The certificate file.
@@ -40,6 +57,7 @@ def issue(
     Raises:
         InputError: There is no such removal, it was not verified yet, or the published checkpoint does not
             cover it.
+        ConfigError: The authority gave no time stamp.
         VerificationError: The certificate would not hold, such as when the case has resurfaced.
     """
     removal_entry, removal = _find_removal(ledger, removal_seq, case_id)
@@ -51,15 +69,50 @@ def issue(
         LoggedEntry(envelope=each.envelope, index=each.seq, proof=ledger.prove_inclusion(each.seq, size))
         for each in (request, removal_entry, verification)
     ]
+    history = [] if size is None else _history(ledger, removal_entry, removal, size)
+    time = issued_at or max(now(), verification.recorded_at, *(each.recorded_at for each in history))
+
     return issue_certificate(
         request=logged[0],
         removal=logged[1],
         verification=logged[2],
         key_file=key_file,
         signer=signer,
-        issued_at=issued_at or max(now(), verification.recorded_at),
+        issued_at=time,
         contact=contact,
+        valid_until=None if valid_days is None else later(time, days=valid_days),
+        status_url=status_url,
+        history=[
+            LoggedEntry(envelope=each.envelope, index=each.seq, proof=ledger.prove_inclusion(each.seq, size))
+            for each in history
+        ],
+        stamp=None if authority is None else partial(obtain_token, authority, roots=tsa_roots),
     )
+
+
+def _history(ledger: LedgerReader, removal_entry: Entry, removal: Removal, size: int) -> list[Entry]:
+    """Return the steps of the cases' requests that this removal answers, in the order of the log."""
+    found: list[Entry] = []
+    for case in removal.cases:
+        received = False
+        for entry in ledger.find_case(case.case_id):
+            if entry.kind != "request-event" or entry.seq >= size:
+                continue
+            event = ledger.statement(entry).predicate
+            if not isinstance(event, RequestEvent) or event.removal_seq not in (None, removal_entry.seq):
+                continue
+            received = received or event.event == "received"
+            if received:  # without its beginning a history would tell half of it
+                found.append(entry)
+    return sorted(found, key=lambda each: each.seq) if len(found) <= MAX_HISTORY else []
+
+
+def later(time: str, *, days: int) -> str:
+    """Return the time some days after another; `InputError` if there is no such day."""
+    try:
+        return format_time(parse_time(time) + timedelta(days=days))
+    except OverflowError:
+        raise InputError(f"{days} days after {time} is no time.") from None
 
 
 def _find_removal(ledger: LedgerReader, seq: int | None, case_id: str | None) -> tuple[Entry, Removal]:

@@ -81,7 +81,7 @@ def test_honest_certificate_holds() -> None:
     assert report.verdict is Verdict.HOLDS
     assert tuple(outcomes(report)) == CHECKS
     not_made = {name for name, outcome in outcomes(report).items() if outcome != "passed"}
-    assert not_made == OPTIONAL_CHECKS - {"encoder-digest"}
+    assert not_made == OPTIONAL_CHECKS - {"encoder-digest", "validity"}
 
 
 def test_encoder_is_not_checked_unless_it_is_given() -> None:
@@ -163,10 +163,32 @@ def test_certificate_of_an_earlier_key_file_holds_under_the_later_one() -> None:
     assert "version 1 of your key file" in report.checks[1].reason
 
 
-def test_certificate_of_a_later_key_file_does_not_replace_the_readers_own() -> None:
+def test_certificate_of_the_next_key_file_holds_if_the_readers_root_keys_signed_that() -> None:
     removal = Removal(log=MemoryLog(keys=make_keys(version=2)))
     report = verify_certificate(removal.certificate(), key_file=make_keys().key_file)
+    assert report.verdict is Verdict.HOLDS
+    assert "version 2 of the key file, which the root keys of yours, version 1, signed" in report.checks[1].reason
+
+
+def test_certificate_of_a_key_file_two_versions_later_says_how_to_update() -> None:
+    removal = Removal(log=MemoryLog(keys=make_keys(version=3)))
+    report = verify_certificate(removal.certificate(), key_file=make_keys().key_file)
     assert outcomes(report)["key-file"] == "failed"
+    assert "ireu keys update --trusted" in report.checks[1].reason
+
+
+def test_next_key_file_that_other_root_keys_signed_is_not_taken() -> None:
+    attacker = make_keys("attacker", version=2)
+    report = verify_certificate(Removal(log=MemoryLog(keys=attacker)).certificate(), key_file=make_keys().key_file)
+    assert outcomes(report)["key-file"] == "failed"
+    assert outcomes(report)["certificate-signature"] == "failed"
+
+
+def test_entry_dated_before_its_key_was_added_does_not_count() -> None:
+    report = verify_certificate(
+        Removal(request={"recorded_at": "2026-11-20T07:59:59Z"}).certificate(), key_file=make_keys().key_file
+    )
+    assert outcomes(report)["record-signature"] == "failed"
 
 
 def revoked(role: str, size: int) -> KeyFile:
@@ -568,7 +590,7 @@ def test_plan_without_tests_is_refused() -> None:
         {"removal": {"recorded_at": "2026-11-20T11:00:01Z"}},
         {"verification": {"recorded_at": "2026-11-20T12:00:01Z"}},
         {"issued_at": "2026-11-20T10:59:59Z"},
-        {"removal": {"recorded_at": "2025-11-20T10:00:00Z"}},
+        {"removal": {"recorded_at": "2026-11-20T08:30:00Z"}},
     ],
 )
 def test_times_out_of_order_are_refused(change: dict[str, Any]) -> None:
@@ -596,7 +618,7 @@ def test_equal_times_are_in_order() -> None:
             },
             "verdict",
         ),
-        ({"issued_at": "2020-01-01T00:00:00Z"}, "time"),
+        ({"issued_at": "2026-11-20T08:30:00Z"}, "time"),
     ],
 )
 def test_certificate_that_would_not_hold_is_not_issued(change: dict[str, Any], check: str) -> None:
@@ -683,7 +705,7 @@ def test_what_is_no_certificate_is_an_input_error(data: bytes) -> None:
         lambda data: b"\xef\xbb\xbf" + data,
         lambda data: data.replace(b"\n", b"\r\n"),
         lambda data: json.dumps(json.loads(data), indent=2).encode(),
-        lambda data: data.replace(b"certificate:v1", b"certificate:v2"),
+        lambda data: data.replace(b"certificate:v1", b"certificate:v0"),
         lambda data: data + b"x" * 20_000_000,
         lambda data: b"urn:ireu:certificate:v1",
         lambda data: b'{"_type":"urn:ireu:certificate:v1"}\n',

@@ -1,0 +1,94 @@
+"""Reading what certificate commands are given: certificates, key material of others, times."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ireu_governance.core.errors import ErrorCode, InputError
+from ireu_governance.core.times import parse_time
+
+if TYPE_CHECKING:
+    from ireu_governance.reports.document import Carrier
+
+__all__ = ["MAX_CERTIFICATE_BYTES", "read_carrier", "read_certificate", "read_file", "read_time"]
+
+MAX_CERTIFICATE_BYTES = 8 * 2**20  # a certificate has some 100 KiB; this bounds what a hostile file can cost
+MAX_PAGE_BYTES = 2 * MAX_CERTIFICATE_BYTES  # a page or PDF that encloses the largest
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def read_certificate(file: Path) -> bytes:
+    """Return the bytes of a certificate, wherever it comes from; the one place where commands read one.
+
+    Args:
+        file: Its path, ``-`` for standard input; of a page or PDF, the certificate that it encloses is returned.
+
+    Raises:
+        InputError: It cannot be read, is too large for a certificate, or encloses none.
+    """
+    return read_carrier(file).certificate
+
+
+def read_carrier(file: Path) -> Carrier:
+    """Return a file that is or encloses a certificate, with the certificate.
+
+    Args:
+        file: Its path, ``-`` for standard input.
+
+    Raises:
+        InputError: It cannot be read, is too large for a certificate, or is a page or PDF that encloses none.
+    """
+    from ireu_governance.reports.document import take_out
+
+    carrier = take_out(read_file(file, what="certificate", limit=MAX_PAGE_BYTES))
+    if len(carrier.certificate) > MAX_CERTIFICATE_BYTES:
+        raise InputError(f"'{file}' is too large for a certificate.", code=ErrorCode.INPUT_TOO_LARGE)
+    return carrier
+
+
+def read_file(file: Path, *, what: str, limit: int) -> bytes:
+    """Return the bytes of a file that may be anything.
+
+    Args:
+        file: Its path, ``-`` for standard input.
+        what: What it should be, as a noun for messages.
+        limit: Refuse more bytes than this.
+
+    Raises:
+        InputError: It cannot be read, or is larger.
+    """
+    try:
+        if str(file) == "-":
+            data = sys.stdin.buffer.read(limit + 1)
+        else:
+            with file.open("rb") as stream:
+                data = stream.read(limit + 1)
+    except OSError as error:
+        raise InputError(
+            f"'{file}' cannot be read: {error.strerror}.",
+            hint="Check the path.",
+            code=ErrorCode.INPUT_MISSING,
+        ) from error
+    if len(data) > limit:
+        raise InputError(f"'{file}' is too large for a {what}.", code=ErrorCode.INPUT_TOO_LARGE)
+    return data
+
+
+def read_time(text: str) -> str:
+    """Return a time as records spell it.
+
+    Args:
+        text: Such a time, or a day for its beginning (UTC).
+
+    Raises:
+        InputError: It is neither.
+    """
+    whole = f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text
+    try:
+        parse_time(whole)
+    except InputError as error:
+        raise InputError(error.message, hint="Write 2026-11-23, or 2026-11-23T06:00:00Z (UTC).") from None
+    return whole
