@@ -1,106 +1,52 @@
 """The evidence vault: what must be erasable, encrypted beside the ledger.
 
-The ledger holds a salted commitment for each case. What it commits to (the payload, such as a list of
-portraits, and the portraits themselves as blobs) lies here, each case under its own key, which in turn is
-wrapped by a master key in a file elsewhere. In clear are only case ids, random blob ids, sizes and times.
-Every ciphertext is bound to the case and blob that it belongs to, so that none can be shown for another.
+The ledger holds salted commitments of each case. What they commit to lies here, in parts that are sealed one by
+one: who asked (``request``), the photos for re-tests (``portraits``). All parts of a case, and the blobs of each,
+are encrypted under the case's own key, which in turn is wrapped by a master key in a file elsewhere. In clear are
+only case ids, names of parts, commitments, random blob ids, sizes and times. Every ciphertext is bound to the
+case, part and blob that it belongs to, so that none can be shown for another.
+
+`ireu_governance.ledger.erasure` destroys a case; `ireu_governance.ledger.vault_keys` exchanges the master key.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from sqlalchemy import Engine, delete, func, insert, select
+from sqlalchemy import Engine, insert, select
 
-from ireu_governance.core.canonical import canonicalize, parse_json
-from ireu_governance.core.commitment import commit, new_salt, verify_opening
+from ireu_governance.core.canonical import canonicalize
+from ireu_governance.core.commitment import commit, new_salt
 from ireu_governance.core.errors import ConfigError, ErrorCode, InputError, LedgerError, VerificationError
 from ireu_governance.core.times import now
 from ireu_governance.ledger.database import open_engine, reading, writing
-from ireu_governance.ledger.sealing import binding, new_key, read_master_key, seal, unseal, write_new
-from ireu_governance.ledger.vault_tables import BLOBS, CASES, METADATA, PRAGMAS, VAULT
+from ireu_governance.ledger.destruction import file_errors
+from ireu_governance.ledger.sealing import binding, new_key, seal, unseal, write_new
+from ireu_governance.ledger.vault_case import PORTRAITS, Evidence, Part, VaultCase
+from ireu_governance.ledger.vault_keys import (
+    exchange_master_key,
+    expect_master_key,
+    open_master_key,
+    settle_master_key,
+    unsettled,
+)
+from ireu_governance.ledger.vault_listing import list_cases
+from ireu_governance.ledger.vault_parts import discard_part, expect_kept, key_for_part, open_record
+from ireu_governance.ledger.vault_tables import BLOBS, CASES, METADATA, NEEDS, PARTS, PRAGMAS, VAULT, VERSION
 
-__all__ = ["MAXBLOBS", "MAX_BLOB_BYTES", "Evidence", "Vault", "VaultCase"]
+__all__ = ["MAXBLOBS", "MAX_BLOB_BYTES", "Vault"]
 
 MAXBLOBS: Final = 10_000  # portraits of one person; a folder with more is not one person's
 MAX_BLOB_BYTES: Final = 64 * 2**20  # one portrait; also far below what one AES-GCM message may have
 
 _ID = re.compile(r"[0-9a-f]{32}")
-_CHECK: Final = "evidence"
 _FILE: Final = "vault.db"
-
-
-@dataclass(frozen=True)
-class VaultCase:
-    """What the vault says about a case without opening it.
-
-    Attributes:
-        case_id: The case.
-        created_at: When its evidence was put in.
-        erased_at: When it was erased, or None.
-        blobs: Number of its blobs.
-        size: Bytes of its blobs.
-    """
-
-    case_id: str
-    created_at: str
-    erased_at: str | None
-    blobs: int
-    size: int
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """The opened evidence of one case. Prints as its case id only.
-
-    Attributes:
-        case_id: The case.
-        commitment: The commitment that the ledger holds for it; verified against payload and salt.
-        payload: What was committed to; its member ``blobs`` maps blob ids to SHA-256.
-        salt: What makes the commitment unguessable.
-    """
-
-    case_id: str
-    commitment: str
-    payload: Mapping[str, object] = field(repr=False)
-    salt: bytes = field(repr=False)
-    _vault: Vault = field(repr=False)
-    _key: bytes = field(repr=False)
-
-    def blob_ids(self) -> list[str]:
-        """Return the ids of the case's blobs, sorted."""
-        return sorted(self._digests())
-
-    def blob(self, blob_id: str) -> bytes:
-        """Decrypt one blob and check it against the committed digest.
-
-        Args:
-            blob_id: One of `blob_ids`.
-
-        Returns:
-            Its bytes as they were put in.
-
-        Raises:
-            InputError: The case has no such blob.
-            VerificationError: What is stored is not what was committed to.
-        """
-        expected = self._digests().get(blob_id)
-        if expected is None:
-            raise InputError("The case has no blob of this id.")
-        data = self._vault.open_blob(self.case_id, blob_id, self._key)
-        if sha256(data).hexdigest() != expected:
-            raise VerificationError(f"A blob of case {self.case_id} is not the committed one.", check=_CHECK)
-        return data
-
-    def _digests(self) -> dict[str, str]:
-        blobs = self.payload["blobs"]
-        return blobs if isinstance(blobs, dict) else {}
 
 
 class Vault:
@@ -110,12 +56,14 @@ class Vault:
         engine: Over the vault's database.
         folder: Where it lies.
         master_key: 32 bytes that wrap the keys of all cases.
+        retention_days: How long new evidence is kept; None until it is erased.
     """
 
-    def __init__(self, *, engine: Engine, folder: Path, master_key: bytes) -> None:
-        self._engine = engine
+    def __init__(self, *, engine: Engine, folder: Path, master_key: bytes, retention_days: int | None = None) -> None:
+        self.engine = engine
         self.folder = folder
         self._master_key = master_key
+        self._retention_days = retention_days
 
     def __enter__(self) -> Self:
         return self
@@ -125,9 +73,14 @@ class Vault:
     ) -> None:
         self.close()
 
+    @property
+    def path(self) -> Path:
+        """The database file."""
+        return self.folder / _FILE
+
     def close(self) -> None:
         """Let go of the database."""
-        self._engine.dispose()
+        self.engine.dispose()
 
     @classmethod
     def create(cls, folder: Path, key_path: Path) -> Self:
@@ -162,6 +115,7 @@ class Vault:
                 METADATA.create_all(connection)
                 proof = seal(master_key, b"", binding("vault"))
                 connection.execute(insert(VAULT).values(key="key-check", value=proof))
+                connection.execute(insert(VAULT).values(key="version", value=VERSION))
         except BaseException:
             engine.dispose()
             path.unlink()
@@ -170,58 +124,73 @@ class Vault:
         return cls(engine=engine, folder=folder, master_key=master_key)
 
     @classmethod
-    def open(cls, folder: Path, key_path: Path) -> Self:
+    def open(cls, folder: Path, key_path: Path, *, retention_days: int | None = None) -> Self:
         """Open a vault that is there.
 
         Args:
             folder: Where the vault is.
             key_path: Its master key.
+            retention_days: How long new evidence is kept; None until it is erased.
 
         Returns:
             The vault.
 
         Raises:
-            LedgerError: There is no vault in the folder, or it cannot be used now.
+            LedgerError: There is no vault in the folder, it is of another version, or it cannot be used now.
             ConfigError: The key is missing, readable for others, or another vault's.
         """
         path = folder / _FILE
         if not path.is_file():
             raise LedgerError(f"There is no evidence vault in '{folder}'.", hint="Make one with: ireu init")
-        master_key = read_master_key(key_path)
         engine = open_engine(path, mode="rw", pragmas=PRAGMAS)
         try:
             with reading(engine) as connection:
-                query = select(VAULT.c.value).where(VAULT.c.key == "key-check")
-                proof = connection.execute(query).scalar() or b""
-            unseal(master_key, proof, binding("vault"))
-        except VerificationError as error:
-            engine.dispose()
-            raise ConfigError(
-                "The key does not open this vault.",
-                hint="Use the key file that was made together with it.",
-                code=ErrorCode.KEY_UNUSABLE,
-            ) from error
+                stored = {row.key: row.value for row in connection.execute(select(VAULT))}
+            if stored.get("version") != VERSION:
+                raise LedgerError(
+                    "The evidence vault is of another version of ireu.", hint="Use the version that made it."
+                )
+            master_key = open_master_key(key_path, stored.get("key-check", b""))
+            if unsettled(key_path):
+                with writing(engine), file_errors():
+                    settle_master_key(key_path, master_key)
         except BaseException:
             engine.dispose()
             raise
-        return cls(engine=engine, folder=folder, master_key=master_key)
+        return cls(engine=engine, folder=folder, master_key=master_key, retention_days=retention_days)
 
-    def put(self, case_id: str, payload: Mapping[str, object], blobs: Mapping[str, bytes]) -> str:
-        """Put the evidence of a case into the vault, once.
+    @contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """Keep all other writers of this vault waiting: who records what follows from a case looks and acts alone."""
+        with writing(self.engine):
+            yield
+
+    def put(
+        self,
+        case_id: str,
+        payload: Mapping[str, object],
+        blobs: Mapping[str, bytes],
+        *,
+        part: Part = PORTRAITS,
+        needs: Sequence[str] = (),
+    ) -> str:
+        """Put one part of a case into the vault, once.
 
         Args:
             case_id: Random 128-bit number in hex.
             payload: JSON object that is committed to; the member ``blobs`` is added here.
             blobs: Bytes by random 128-bit id in hex; never a file name, which can name a person.
+            part: Which part it is.
+            needs: Evidence in the vault that this case shares with others, and that goes with the last of them.
 
         Returns:
             The commitment, in hex, for the ledger.
 
         Raises:
-            InputError: An id is not of this form, the payload is no JSON object, the case has evidence
-                already, or there is too much of it.
+            InputError: An id is not of this form, the payload is no JSON object, the case has such a part
+                already or was erased, or there is too much of it.
         """
-        _expect_ids(case_id, *blobs)
+        _expect_ids(case_id, *blobs, *needs)
         if "blobs" in payload:
             raise InputError("The payload has a member 'blobs' already, which the vault adds itself.")
         if len(blobs) > MAXBLOBS or any(len(data) > MAX_BLOB_BYTES for data in blobs.values()):
@@ -233,93 +202,115 @@ class Vault:
         salt = new_salt()
         commitment = commit(whole, salt)
         record = canonicalize({"commitment": commitment, "payload": whole, "salt": salt.hex()})
-        key = new_key()
-        with writing(self._engine) as connection:
-            if connection.execute(select(CASES.c.case_id).where(CASES.c.case_id == case_id)).first():
-                raise InputError(f"Case {case_id} has evidence in the vault already.")
+        with writing(self.engine) as connection:
+            expect_master_key(connection, self._master_key)
+            key = key_for_part(
+                connection, case_id, part, master_key=self._master_key, retention_days=self._retention_days
+            )
             row = {
                 "case_id": case_id,
-                "wrapped_key": seal(self._master_key, key, binding("key", case_id)),
-                "record": seal(key, record, binding("record", case_id)),
+                "part": part,
+                "commitment": commitment,
+                "record": seal(key, record, binding("record", case_id, part)),
                 "created_at": now(),
             }
-            connection.execute(insert(CASES), row)
+            connection.execute(insert(PARTS), row)
             for blob_id, data in blobs.items():
-                sealed = seal(key, data, binding("blob", case_id, blob_id))
-                blob = {"case_id": case_id, "blob_id": blob_id, "size": len(data), "ciphertext": sealed}
+                sealed = seal(key, data, binding("blob", case_id, part, blob_id))
+                blob = {"case_id": case_id, "part": part, "blob_id": blob_id, "size": len(data), "ciphertext": sealed}
                 connection.execute(insert(BLOBS), blob)
+            for needed_id in needs:
+                connection.execute(insert(NEEDS).values(case_id=case_id, needed_id=needed_id))
         return commitment
 
-    def get(self, case_id: str) -> Evidence:
-        """Open the evidence of a case.
+    def get(self, case_id: str, part: Part = PORTRAITS) -> Evidence:
+        """Open one part of a case.
 
         Args:
             case_id: The case.
+            part: Which part of it.
 
         Returns:
             Its payload and salt, checked against the commitment; blobs are decrypted when they are asked for.
 
         Raises:
-            InputError: The vault does not know the case, or its evidence was erased.
+            InputError: The vault does not know the case or has no such part of it, or it was erased.
             VerificationError: What is stored was changed, or belongs to another case.
         """
-        with reading(self._engine) as connection:
+        with reading(self.engine) as connection:
+            expect_master_key(connection, self._master_key)
             row = connection.execute(select(CASES).where(CASES.c.case_id == case_id)).first()
-        if row is None:
-            raise InputError("The vault holds no evidence of this case.", code=ErrorCode.CASE_UNKNOWN)
-        if row.erased_at is not None:
-            raise InputError(
-                f"The evidence of case {case_id} was erased at {row.erased_at}.",
-                code=ErrorCode.EVIDENCE_ERASED,
-            )
+            if row is not None:
+                expect_kept(connection, case_id, row.erased_at)
+            query = select(PARTS).where(PARTS.c.case_id == case_id, PARTS.c.part == part)
+            found = connection.execute(query).first()
+        if row is None or found is None:
+            raise InputError(f"The vault holds no evidence of this case ({part}).", code=ErrorCode.CASE_UNKNOWN)
         key = unseal(self._master_key, row.wrapped_key or b"", binding("key", case_id))
-        record = parse_json(unseal(key, row.record or b"", binding("record", case_id)), what="evidence", canonical=True)
-        match record:
-            case {"commitment": str(commitment), "payload": {"blobs": dict()} as payload, "salt": str(salt)}:
-                verify_opening(commitment, payload, bytes.fromhex(salt))
-                return Evidence(case_id, commitment, payload, bytes.fromhex(salt), self, key)
-        raise VerificationError(f"The evidence of case {case_id} has another form.", check=_CHECK)
+        payload, salt = open_record(case_id, part, key=key, record=found.record or b"", commitment=found.commitment)
+        return Evidence(
+            case_id,
+            part,
+            found.commitment,
+            payload,
+            salt,
+            lambda blob_id: self._open_blob(case_id, part, blob_id, key),
+        )
 
-    def open_blob(self, case_id: str, blob_id: str, key: bytes) -> bytes:
-        """Decrypt one blob with its case's key; use `Evidence.blob`, which also checks its digest.
-
-        Raises:
-            VerificationError: It is missing, was changed, or belongs elsewhere.
-        """
-        query = select(BLOBS.c.ciphertext).where(BLOBS.c.case_id == case_id, BLOBS.c.blob_id == blob_id)
-        with reading(self._engine) as connection:
+    def _open_blob(self, case_id: str, part: str, blob_id: str, key: bytes) -> bytes:
+        query = select(BLOBS.c.ciphertext).where(
+            BLOBS.c.case_id == case_id, BLOBS.c.part == part, BLOBS.c.blob_id == blob_id
+        )
+        with reading(self.engine) as connection:
             sealed = connection.execute(query).scalar()
-        return unseal(key, sealed or b"", binding("blob", case_id, blob_id))
+        return unseal(key, sealed or b"", binding("blob", case_id, part, blob_id))
 
-    def discard(self, case_ids: Sequence[str]) -> None:
-        """Take back evidence that was put in for a request which the ledger then did not accept.
+    def discard(self, case_ids: Sequence[str], *, part: Part | None = None) -> None:
+        """Take back evidence that was put in for something which the ledger then did not accept.
 
-        Not an erasure: no ledger entry names these cases, so nothing is left to remember.
+        Not an erasure: no ledger entry has these commitments, so nothing is left to remember.
 
         Args:
-            case_ids: The cases; unknown ones are ignored.
+            case_ids: The cases; unknown and erased ones are passed over.
+            part: Only this part of them; a case that has no other part goes as a whole.
         """
-        with writing(self._engine) as connection:
+        with writing(self.engine) as connection:
             for case_id in case_ids:
-                connection.execute(delete(BLOBS).where(BLOBS.c.case_id == case_id))
-                connection.execute(delete(CASES).where(CASES.c.case_id == case_id))
+                discard_part(connection, case_id, part)
 
     def cases(self) -> list[VaultCase]:
         """Return what the vault holds, by case id, without opening anything."""
-        query = (
-            select(
-                CASES.c.case_id,
-                CASES.c.created_at,
-                CASES.c.erased_at,
-                func.count(BLOBS.c.blob_id),
-                func.coalesce(func.sum(BLOBS.c.size), 0),
-            )
-            .join(BLOBS, BLOBS.c.case_id == CASES.c.case_id, isouter=True)
-            .group_by(CASES.c.case_id)
-            .order_by(CASES.c.case_id)
-        )
-        with reading(self._engine) as connection:
-            return [VaultCase(*row) for row in connection.execute(query)]
+        with reading(self.engine) as connection:
+            return list_cases(connection)
+
+    def find(self, case_id: str) -> VaultCase | None:
+        """Return what the vault says about one case; None if it does not know it."""
+        with reading(self.engine) as connection:
+            return next(iter(list_cases(connection, case_id)), None)
+
+    def rekey(self, key_path: Path) -> None:
+        """Exchange the master key, so that copies of the vault that were made before can be opened no more.
+
+        Args:
+            key_path: The file of the present key; the new one takes its place, and the old one is destroyed.
+
+        Raises:
+            LedgerError: The vault or the key file cannot be written. Opening the vault again goes on with it, or
+                finds everything as it was.
+            VerificationError: The key of a case does not open, so that it was changed; nothing was exchanged.
+        """
+        with file_errors():
+            self._master_key = exchange_master_key(self.path, key_path, self._master_key)
+            with writing(self.engine):
+                settle_master_key(key_path, self._master_key)
+
+    def opens(self, case_id: str, wrapped_key: bytes) -> bool:
+        """Return whether the present master key opens a case's key that was found in a copy of the vault."""
+        try:
+            unseal(self._master_key, wrapped_key, binding("key", case_id))
+        except VerificationError:
+            return False
+        return True
 
 
 def _expect_ids(*ids: str) -> None:
