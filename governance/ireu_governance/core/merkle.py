@@ -25,6 +25,8 @@ __all__ = [
     "inclusion_proof",
     "leaf_hash",
     "node_hash",
+    "prefix_path",
+    "prefix_root",
     "root",
     "root_nodes",
     "root_of_frontier",
@@ -239,7 +241,65 @@ def verify_consistency(*, size1: int, size2: int, proof: Sequence[bytes], root1:
     if size1 == 0:
         _refuse(check, "An empty log is no beginning that could be proven to continue.")
     # Where the older size is a power of two, its root itself is the first hash of the way.
-    path = [root1, *proof] if size1 & (size1 - 1) == 0 else list(proof)
+    older, newer = _climb(size1, size2, [root1, *proof] if size1 & (size1 - 1) == 0 else list(proof))
+    if older != root1:
+        _refuse(check, f"The log of size {size2} holds other first {size1} entries than before.")
+    if newer != root2:
+        _refuse(check, f"The proof does not lead to the root of the log of size {size2}.")
+
+
+def prefix_path(size1: int, size2: int, read: NodeReader) -> list[bytes]:
+    """Return the hashes that lead from the first `size1` leaves of a tree to the root of all its `size2` leaves.
+
+    This is the consistency proof, but it always names the hash that it begins with: where the older size is a
+    power of two, the consistency proof takes the older root for it, and can then not show that it is another one.
+
+    Args:
+        size1: Number of leaves of the prefix, at least 1.
+        size2: Number of leaves of the tree, more than that.
+        read: Where the hashes of the tree's complete subtrees are.
+
+    Returns:
+        The hashes, for `prefix_root`.
+
+    Raises:
+        InputError: There is no such prefix.
+    """
+    _expect(0 < size1 < size2 <= MAX_TREE_SIZE, f"{size1} is no prefix of {size2} leaves")
+    proof = consistency_proof(size1, size2, read)
+    return [root(size1, read), *proof] if size1 & (size1 - 1) == 0 else proof
+
+
+def prefix_root(size1: int, size2: int, path: Sequence[bytes], *, root: bytes) -> bytes:
+    """Return the root over the first `size1` leaves of a tree, which its own root fixes.
+
+    Whoever finds two paths that lead to one root from different prefixes has found a collision of SHA-256.
+
+    Args:
+        size1: Number of leaves of the prefix, at least 1.
+        size2: Number of leaves of the tree, more than that.
+        path: From `prefix_path`.
+        root: Root of the tree.
+
+    Returns:
+        32 bytes.
+
+    Raises:
+        VerificationError: The path does not lead to the tree's root.
+    """
+    check = "consistency"
+    if not 0 < size1 < size2 <= MAX_TREE_SIZE:
+        _refuse(check, f"{size1} is no prefix of a log of size {size2}.")
+    _expect_hashes(check, (root, *path))
+    older, newer = _climb(size1, size2, path)
+    if newer != root:
+        _refuse(check, f"The path does not lead to the root of the log of size {size2}.")
+    return older
+
+
+def _climb(size1: int, size2: int, path: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """Return the roots of both sizes that a path leads to (RFC 9162, section 2.1.4.2)."""
+    check = "consistency"
     if not path:
         _refuse(check, "The consistency proof is empty.")
     node, last = size1 - 1, size2 - 1
@@ -258,10 +318,7 @@ def verify_consistency(*, size1: int, size2: int, proof: Sequence[bytes], root1:
         node, last = node >> 1, last >> 1
     if last != 0:
         _refuse(check, "The consistency proof is shorter than the way to the root.")
-    if older != root1:
-        _refuse(check, f"The log of size {size2} holds other first {size1} entries than before.")
-    if newer != root2:
-        _refuse(check, f"The proof does not lead to the root of the log of size {size2}.")
+    return older, newer
 
 
 def _largest_power_below(width: int) -> int:

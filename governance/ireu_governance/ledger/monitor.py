@@ -1,0 +1,346 @@
+"""Following a log from the outside: what it says now must continue what it said before, entry by entry.
+
+A monitor keeps one small file: the last head that it believed, and the hashes that let it extend that head by itself.
+Each time it looks, it verifies the new checkpoint, fetches every new entry, verifies who signed it and what it
+follows, and adds it to its own tree, which must then have the signed root. The file moves on only when all of this is
+done and nothing is wrong: a monitor that had moved on before would not see the same lie a second time.
+
+A log can hide nothing from a monitor in this way except by showing others another log. Against that helps a policy
+with witnesses, or to compare heads with somebody else (`ireu_governance.core.fork`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, computed_field
+
+from ireu_governance.core import merkle
+from ireu_governance.core.checkpoint import Checkpoint
+from ireu_governance.core.envelope import Envelope
+from ireu_governance.core.errors import ConfigError, ErrorCode, InputError, VerificationError
+from ireu_governance.core.fork import Relation, compare
+from ireu_governance.core.keys import KeyFile, Role
+from ireu_governance.core.log_checkpoint import verified_checkpoint
+from ireu_governance.core.policy import Policy
+from ireu_governance.core.tiles import TILE_WIDTH
+from ireu_governance.core.verdict import Verdict
+from ireu_governance.ledger.log_source import LogSource
+from ireu_governance.ledger.monitor_state import MonitorState, load_state, save_state
+from ireu_governance.ledger.records import read_statement
+
+__all__ = ["Alarm", "AlarmKind", "MonitorReport", "follow", "look"]
+
+MAX_ALARMS: Final = 100  # one changed entry makes all after it wrong; the first ones tell where
+
+
+class AlarmKind(StrEnum):
+    """What a monitor raises an alarm about."""
+
+    CHECKPOINT = "checkpoint-invalid"
+    KEYS = "keys-changed"
+    WITNESS = "witness-quorum"
+    ROLLBACK = "rolled-back"
+    FORK = "forked"
+    MISSING = "missing"
+    ENTRY = "entry-invalid"
+    TREE = "tree-mismatch"
+
+
+class Alarm(BaseModel):
+    """One thing that is wrong.
+
+    Attributes:
+        kind: What kind of thing.
+        entry: Number of the entry that it is about, if it is about one.
+        message: A sentence for people.
+    """
+
+    kind: AlarmKind
+    entry: int | None = None
+    message: str
+
+
+class MonitorReport(BaseModel):
+    """What a monitor found when it looked.
+
+    Attributes:
+        origin: Name of the log.
+        previous_size: Size of the last head that was believed; None the first time.
+        size: Size of the head that the log shows now; None when it shows no valid one.
+        root: Its root in hex.
+        checkpoint: The signed head that the log shows, as evidence.
+        believed: The signed head that was believed before.
+        entries: Number of new entries by kind.
+        witnesses: Names of the policy's witnesses that cosigned.
+        alarms: All that is wrong.
+        fork_proof: The proof of a fork, if there is one, for others to check.
+        advanced: Whether the monitor's file moved on.
+    """
+
+    origin: str
+    previous_size: int | None
+    size: int | None = None
+    root: str | None = None
+    checkpoint: str | None = None
+    believed: str | None = None
+    entries: dict[str, int] = {}
+    witnesses: tuple[str, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
+    fork_proof: str | None = None
+    advanced: bool = False
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def verdict(self) -> Verdict:
+        """`does-not-hold` with any alarm, else `holds`."""
+        return Verdict.DOES_NOT_HOLD if self.alarms else Verdict.HOLDS
+
+
+def follow(
+    source: LogSource, state_file: Path, *, key_file: KeyFile | None = None, policy: Policy | None = None
+) -> MonitorReport:
+    """Look at a log once and remember its head if, and only if, everything about it is in order.
+
+    Args:
+        source: Where the log is.
+        state_file: What is remembered; made the first time, readable for its owner only.
+        key_file: The log's keys, from somewhere that is trusted. Without them those are taken that were used the
+            last time; and the first time those that lie beside the log, which proves only that the log does not
+            change from then on.
+        policy: The witnesses that must have cosigned.
+
+    Returns:
+        What was found.
+
+    Raises:
+        ConfigError: The file is of another log, or cannot be read or written.
+        InputError: There is no log, or no key file for it.
+        LedgerError: The log does not answer; nothing is known then.
+    """
+    before, data = load_state(state_file)
+    keys = key_file or (before.key_file if before else source.key_file())
+    if keys is None:
+        raise InputError(
+            f"There are no keys beside the log at {source.where}.",
+            hint="Name the key file that the organisation gave out: --key keys.json.",
+            code=ErrorCode.INPUT_MISSING,
+        )
+    if before is not None and before.origin != keys.origin:
+        raise ConfigError(
+            f"{state_file} remembers the log {before.origin!a}, the keys are of {keys.origin!a}.",
+            hint="Keep a file for each log.",
+            code=ErrorCode.MONITOR_STATE_UNUSABLE,
+        )
+    report, after = look(source, before, key_file=keys, policy=policy, may_rotate=key_file is None)
+    if after is not None and after != before:
+        save_state(state_file, after, expected=data)
+        report = report.model_copy(update={"advanced": True})
+    return report
+
+
+def look(
+    source: LogSource,
+    before: MonitorState | None,
+    *,
+    key_file: KeyFile,
+    policy: Policy | None = None,
+    may_rotate: bool = False,
+) -> tuple[MonitorReport, MonitorState | None]:
+    """Look at a log once; writes nothing.
+
+    Args:
+        source: Where the log is.
+        before: What was believed before; None the first time.
+        key_file: The log's keys.
+        policy: The witnesses that must have cosigned.
+        may_rotate: Whether to follow newer key files that lie beside the log and that the known ones accept.
+
+    Returns:
+        What was found, and what may be believed from now on; None when something is wrong.
+
+    Raises:
+        InputError: There is no log.
+        LedgerError: The log does not answer.
+    """
+    visit = _Visit(source, before, key_file)
+    try:
+        if may_rotate:
+            visit.follow_keys()
+        visit.open_checkpoint(policy)
+        visit.compare_heads()
+        visit.walk()
+    except _StopError:
+        pass
+    return visit.report(), visit.after()
+
+
+class _StopError(Exception):
+    """Going on would tell nothing more."""
+
+
+@dataclass
+class _Visit:
+    source: LogSource
+    before: MonitorState | None
+    key_file: KeyFile
+    alarms: list[Alarm] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
+    witnesses: tuple[str, ...] = ()
+    text: str | None = None
+    head: Checkpoint | None = None
+    fork_proof: str | None = None
+    grown: MonitorState | None = None
+
+    def alarm(self, kind: AlarmKind, message: str, entry: int | None = None) -> None:
+        if len(self.alarms) < MAX_ALARMS:
+            self.alarms.append(Alarm(kind=kind, entry=entry, message=message))
+
+    def follow_keys(self) -> None:
+        beside = self.source.key_file()
+        if beside is None or beside.digest == self.key_file.digest or beside.version < self.key_file.version:
+            return  # an old key file beside the log only makes the log look worse than it is
+        try:
+            between = [
+                self.source.older_key_file(version) for version in range(self.key_file.version + 1, beside.version)
+            ]
+            self.key_file = self.key_file.follow([*between, beside])
+        except (InputError, VerificationError) as error:
+            self.alarm(AlarmKind.KEYS, f"The keys beside the log do not follow from those known: {error.message}")
+            raise _StopError from error
+
+    def open_checkpoint(self, policy: Policy | None) -> None:
+        try:
+            self.text = self.source.checkpoint()
+            self.head = verified_checkpoint(self.text, self.key_file)
+        except VerificationError as error:
+            self.alarm(AlarmKind.CHECKPOINT, f"The log's checkpoint does not hold: {error.message}")
+            raise _StopError from error
+        except InputError as error:
+            if self.text is None:
+                raise
+            self.alarm(AlarmKind.CHECKPOINT, f"What the log shows as its checkpoint is none: {error.message}")
+            raise _StopError from error
+        if policy is not None:
+            try:
+                self.witnesses = policy.require(self.text)
+            except VerificationError as error:
+                self.alarm(AlarmKind.WITNESS, error.message)
+
+    def compare_heads(self) -> None:
+        if self.before is None or self.head is None or self.text is None:
+            return
+        known = self.before.head
+        if self.head.size < known.size:
+            self.alarm(
+                AlarmKind.ROLLBACK,
+                f"The log had {known.size} entries and signed for them; now it shows {self.head.size}.",
+            )
+            raise _StopError
+        # Both notes go into the comparison with today's keys: a head that was believed once stays evidence.
+        found = compare(
+            self.before.checkpoint, self.text, key_file=self.key_file, read=self.source.tree(self.head.size)
+        )
+        if found.relation is Relation.FORK and found.fork is not None:
+            self.fork_proof = found.fork.to_bytes().decode("utf-8")
+            self.alarm(AlarmKind.FORK, f"The log is forked. {found.reason}")
+            raise _StopError
+
+    def walk(self) -> None:
+        """Fetch and verify every new entry, and extend the own tree by it."""
+        if self.head is None or self.text is None:
+            return
+        position = self.before or MonitorState.empty(self.key_file.origin)
+        size, frontier = position.size, list(position.frontier)
+        last_leaf, last_time = position.last_leaf, position.last_time
+        whole = True
+        for index, width in _bundles(size, self.head.size):
+            if len(self.alarms) >= MAX_ALARMS:
+                return  # a false head can claim any number of entries
+            first = index * TILE_WIDTH
+            try:
+                entries = self.source.bundle(index, width)[max(size - first, 0) :]
+            except VerificationError as error:
+                kind = AlarmKind.MISSING if error.check == "missing" else AlarmKind.TREE
+                self.alarm(kind, error.message, max(size, first))
+                whole = False
+                continue
+            if not whole:
+                continue  # what follows a gap can be fetched, and not placed
+            leaves = []
+            for seq, entry in enumerate(entries, start=size):
+                last_time = self._verify(seq, entry, last_leaf, last_time)
+                last_leaf = merkle.leaf_hash(entry)
+                leaves.append(last_leaf)
+            self._compare_tile(size, leaves)
+            _, frontier = merkle.extend(size, frontier, leaves)
+            size += len(leaves)
+        if not whole:
+            return
+        if merkle.root_of_frontier(frontier) != self.head.root:
+            self.alarm(
+                AlarmKind.TREE,
+                f"The entries that the log shows do not lead to the root that it signed for size {self.head.size}.",
+            )
+            return
+        self.grown = MonitorState.build(self.text, self.key_file, frontier, last_leaf, last_time)
+
+    def _verify(self, seq: int, entry: bytes, last_leaf: bytes, last_time: str) -> str:
+        try:
+            statement = read_statement(Envelope.from_bytes(entry), self.key_file.keys(Role.RECORD, at_size=seq))
+        except (InputError, VerificationError) as error:
+            self.alarm(AlarmKind.ENTRY, f"The entry does not hold: {error.message}", seq)
+            return last_time
+        predicate = statement.predicate
+        place = predicate.ledger
+        if (place.origin, place.seq) != (self.key_file.origin, seq):
+            self.alarm(AlarmKind.ENTRY, f"It was signed as entry {place.seq} of {place.origin[:200]!a}.", seq)
+        elif place.prev != last_leaf.hex():
+            self.alarm(AlarmKind.ENTRY, "It was signed to follow another entry than the one before it.", seq)
+        elif predicate.recorded_at < last_time:  # both in the one form that sorts by time
+            self.alarm(AlarmKind.ENTRY, f"It is dated {predicate.recorded_at}, before the entry that it follows.", seq)
+        self.kinds[predicate.kind] += 1
+        return max(last_time, predicate.recorded_at)
+
+    def _compare_tile(self, first: int, leaves: list[bytes]) -> None:
+        if self.head is None or not leaves:
+            return
+        nodes = [(0, first + offset) for offset in range(len(leaves))]
+        try:
+            stored = self.source.tree(self.head.size)(nodes)
+        except VerificationError as error:
+            self.alarm(AlarmKind.MISSING if error.check == "missing" else AlarmKind.TREE, error.message, first)
+            return
+        for node, leaf in zip(nodes, leaves, strict=True):
+            if stored.get(node) != leaf:
+                self.alarm(AlarmKind.TREE, "The tree that the log shows has another hash for this entry.", node[1])
+                return
+
+    def report(self) -> MonitorReport:
+        return MonitorReport(
+            origin=self.key_file.origin,
+            previous_size=None if self.before is None else self.before.size,
+            size=None if self.head is None else self.head.size,
+            root=None if self.head is None else self.head.root.hex(),
+            checkpoint=self.text,
+            believed=None if self.before is None else self.before.checkpoint,
+            entries=dict(sorted(self.kinds.items())),
+            witnesses=self.witnesses,
+            alarms=tuple(self.alarms),
+            fork_proof=self.fork_proof,
+        )
+
+    def after(self) -> MonitorState | None:
+        return None if self.alarms else self.grown
+
+
+def _bundles(start: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield number and width of the bundles that hold the entries from `start` on."""
+    for index in range(start // TILE_WIDTH, -(-size // TILE_WIDTH)):
+        if index * TILE_WIDTH + TILE_WIDTH > start and start < size:
+            yield index, min(TILE_WIDTH, size - index * TILE_WIDTH)
