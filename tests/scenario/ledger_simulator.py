@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import builders
 from builders import KeySet, make_key, make_keys
@@ -27,8 +27,18 @@ from ireu_governance.core.keys import PrivateKey
 from ireu_governance.core.statement import Draft
 from ireu_governance.ledger.append import Ledger
 from ireu_governance.ledger.audit import AuditReport, audit
+from ireu_governance.ledger.location import Location
+
+if TYPE_CHECKING:
+    from fixtures.postgres import Attacker, Schemas
+
+    Raw = sqlite3.Connection | Attacker
+
+SCHEMAS: Schemas | None = None
+"""Where ledgers are made in PostgreSQL while the fixture `each_database` says so."""
 
 STRANGER = make_key("stranger")
+RECORDED_AT = "2026-11-20T09:00:00Z"  # after the keys were made, whatever the clock of the machine says
 
 
 def make_draft(kind: str = "removal-request", seq: int = 0, case_id: str | None = None) -> Draft:
@@ -68,7 +78,24 @@ class LedgerSimulator:
 
     @property
     def path(self) -> Path:
+        """The database file, where it is one."""
+        assert not self._url.exists(), "this ledger is in PostgreSQL"
         return self.folder / "ledger.db"
+
+    @property
+    def location(self) -> Location:
+        """The database file, or the URL of a schema; it is kept in the folder, so that other processes find it."""
+        return self._url.read_text() if self._url.exists() else self.path
+
+    @property
+    def _url(self) -> Path:
+        return self.folder / "url"
+
+    def prepare(self) -> None:
+        """Make the folders, and the schema if there is to be one."""
+        self.checkpoint_path.parent.mkdir(parents=True)
+        if SCHEMAS is not None:
+            self._url.write_text(SCHEMAS.new())
 
     @property
     def checkpoint_path(self) -> Path:
@@ -78,14 +105,14 @@ class LedgerSimulator:
     def build(cls, folder: Path, size: int, *, published: tuple[int, ...] = ()) -> LedgerSimulator:
         """Make a ledger of `size` entries, with checkpoints at the given sizes."""
         simulator = cls(folder)
-        simulator.checkpoint_path.parent.mkdir(parents=True)
+        simulator.prepare()
         story = make_story(size)
         with Ledger.create(
-            simulator.path, key_file=simulator.keys.key_file, checkpoint_path=simulator.checkpoint_path
+            simulator.location, key_file=simulator.keys.key_file, checkpoint_path=simulator.checkpoint_path
         ) as ledger:
             done = 0
             for stop in (*published, size):
-                ledger.append(story[done:stop], simulator.keys.record)
+                ledger.append(story[done:stop], simulator.keys.record, recorded_at=RECORDED_AT)
                 done = stop
                 if stop in published:
                     ledger.publish(simulator.keys.log)
@@ -95,11 +122,14 @@ class LedgerSimulator:
         """Return an independent copy of the ledger, checkpoint file included."""
         self.settle()
         shutil.copytree(self.folder, folder)
-        return LedgerSimulator(folder, self.keys)
+        copy = LedgerSimulator(folder, self.keys)
+        if SCHEMAS is not None:
+            copy._url.write_text(SCHEMAS.clone(copy._url.read_text()))
+        return copy
 
     def open(self, *, timeout_s: float = 10.0) -> Ledger:
         return Ledger.open(
-            self.path,
+            self.location,
             key_file=self.keys.key_file,
             checkpoint_path=self.checkpoint_path,
             timeout_s=timeout_s,
@@ -113,12 +143,11 @@ class LedgerSimulator:
         with self.open() as ledger:
             return ledger.publish(self.keys.log)
 
-    def audit(self, *, processes: int = 1) -> AuditReport:
+    def audit(self, **options: Any) -> AuditReport:
+        """Audit the ledger; options are those of `audit`."""
         return audit(
-            self.path,
-            key_file=self.keys.key_file,
-            checkpoint_path=self.checkpoint_path,
-            processes=processes,
+            self.location,
+            **{"key_file": self.keys.key_file, "checkpoint_path": self.checkpoint_path, **options},
         )
 
     def found(self) -> list[tuple[str, int | None]]:
@@ -127,15 +156,43 @@ class LedgerSimulator:
 
     def settle(self) -> None:
         """Bring everything that is still in the write-ahead log into the database file."""
+        if SCHEMAS is not None:
+            return
         connection = sqlite3.connect(self.path, isolation_level=None)
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.close()
 
+    def vacuum(self) -> None:
+        """Have the database tidy up, as administrators do."""
+        if SCHEMAS is None:
+            connection = sqlite3.connect(self.path)
+            connection.execute("VACUUM")
+            connection.close()
+        else:
+            with SCHEMAS.connect(str(self.location)) as raw:
+                raw.execute(b"VACUUM FULL entries, nodes, checkpoints")
+
+    def contents(self) -> object:
+        """Return all that is stored, to compare: the file's bytes, or all rows."""
+        if SCHEMAS is None:
+            self.settle()
+            return self.path.read_bytes()
+        with SCHEMAS.connect(str(self.location)) as connection:
+            tables = [
+                row[0]
+                for row in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
+            ]
+            return {each: sorted(connection.execute(f"SELECT * FROM {each}".encode()), key=repr) for each in tables}
+
     # What the attacker can do -------------------------------------------------------------------------------
 
     @contextmanager
-    def attacker(self, *, keep_triggers: bool = True) -> Iterator[sqlite3.Connection]:
+    def attacker(self, *, keep_triggers: bool = True) -> Iterator[Raw]:
         """Hand over the raw database with its triggers dropped; put them back unless told otherwise."""
+        if SCHEMAS is not None:
+            with SCHEMAS.attacker(str(self.location), keep_triggers=keep_triggers) as attacker:
+                yield attacker
+            return
         connection = sqlite3.connect(self.path, isolation_level=None)
         connection.execute("PRAGMA synchronous = OFF")
         try:
@@ -157,17 +214,23 @@ class LedgerSimulator:
             connection.execute(sql, values)
 
     def drop_constraints(self, table: str = "entries") -> None:
-        """Make a table anew without keys, uniqueness, or types."""
+        """Make a table anew without keys, uniqueness, or (in SQLite) types."""
+        if SCHEMAS is not None:
+            SCHEMAS.loosen(str(self.location), table)
+            return
         with self.attacker() as connection:
             connection.execute(f"CREATE TABLE loose AS SELECT * FROM {table}")
             connection.execute(f"DROP TABLE {table}")
             connection.execute(f"ALTER TABLE loose RENAME TO {table}")
 
     def row(self, seq: int) -> tuple[Any, ...]:
+        query = "SELECT seq, kind, recorded_at, prev, leaf_hash, envelope FROM entries WHERE seq = "
+        if SCHEMAS is not None:
+            with SCHEMAS.connect(str(self.location)) as raw:
+                return tuple(raw.execute(f"{query} %s".encode(), (seq,)).fetchone())
         connection = sqlite3.connect(self.path)
         try:
-            query = "SELECT seq, kind, recorded_at, prev, leaf_hash, envelope FROM entries WHERE seq = ?"
-            return tuple(connection.execute(query, (seq,)).fetchone())
+            return tuple(connection.execute(f"{query} ?", (seq,)).fetchone())
         finally:
             connection.close()
 
@@ -252,6 +315,9 @@ class LedgerSimulator:
 
     def replace_database(self, older: LedgerSimulator) -> None:
         """Put the database of a copy in the place of this one; the checkpoint's file stays."""
+        if SCHEMAS is not None:
+            SCHEMAS.copy(str(older.location), str(self.location))
+            return
         older.settle()
         for suffix in ("-wal", "-shm"):
             Path(f"{self.path}{suffix}").unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from ledger_simulator import STRANGER, LedgerSimulator, make_draft
 from ireu_governance.core import merkle
 from ireu_governance.core.errors import ErrorCode, LedgerError, LedgerRefusedError
 from ireu_governance.core.verdict import Verdict
-from ireu_governance.ledger import audit as audit_module
+from ireu_governance.ledger import database
 from ireu_governance.ledger.audit import audit
 from ireu_governance.ledger.findings import FindingKind
 
@@ -25,7 +25,7 @@ PUBLISHED = (5, 9, 13)
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> LedgerSimulator:
+def template(tmp_path_factory: pytest.TempPathFactory, each_database: str) -> LedgerSimulator:
     return LedgerSimulator.build(tmp_path_factory.mktemp("ledger") / "it", SIZE, published=PUBLISHED)
 
 
@@ -59,6 +59,7 @@ class TestUntouched:
 
     @pytest.mark.parametrize("size", [0, 1, 2, 3, 4, 7, 8, 64, 65])
     @pytest.mark.parametrize("publish", [False, True], ids=["unpublished", "published"])
+    @pytest.mark.usefixtures("each_database")
     def test_ledger_of_any_size_gives_no_finding(self, tmp_path: Path, size: int, publish: bool) -> None:
         built = LedgerSimulator.build(tmp_path / "it", size, published=(size,) if publish else ())
         report = built.audit()
@@ -72,9 +73,7 @@ class TestUntouched:
             assert ledger.audit().findings == ()
 
     def test_vacuumed_ledger_gives_no_finding(self, ledger: LedgerSimulator) -> None:
-        connection = sqlite3.connect(ledger.path)
-        connection.execute("VACUUM")
-        connection.close()
+        ledger.vacuum()
         assert ledger.audit().findings == ()
         ledger.append()
 
@@ -280,10 +279,17 @@ class TestMissingAndMovedEntries:
 
     def test_entry_dated_before_its_forerunner_is_found(self, ledger: LedgerSimulator) -> None:
         def backdate(statement: Any) -> None:
-            statement["predicate"]["recorded_at"] = "2020-01-01T00:00:00Z"
+            statement["predicate"]["recorded_at"] = "2026-11-20T08:30:00Z"
 
         ledger.rewrite_tail(SIZE - 1, backdate, signer=ledger.keys.record)
         assert ("time", SIZE - 1) in ledger.found()
+
+    def test_entry_dated_before_its_key_was_added_is_found(self, ledger: LedgerSimulator) -> None:
+        def backdate(statement: Any) -> None:
+            statement["predicate"]["recorded_at"] = "2020-01-01T00:00:00Z"
+
+        ledger.put_body(SIZE - 1, ledger.edited_body(SIZE - 1, backdate, signer=ledger.keys.record), fix_leaf=True)
+        assert ledger.found() == [("signer-not-valid", SIZE - 1)]
 
 
 class TestTreeAndCheckpoints:
@@ -353,6 +359,7 @@ class TestDatabase:
         assert (finding.kind, finding.entry) == (FindingKind.TRIGGER_MISSING, None)
         assert "entries_no_delete is missing" in finding.message
 
+    @pytest.mark.usefixtures("sqlite_only")
     def test_weakened_and_foreign_triggers_are_found(self, ledger: LedgerSimulator) -> None:
         connection = sqlite3.connect(ledger.path)
         connection.execute("DROP TRIGGER entries_no_update")
@@ -405,7 +412,7 @@ class TestDatabase:
 
     def test_database_of_another_ledger_is_found(self, ledger: LedgerSimulator, tmp_path: Path) -> None:
         keys = make_keys("other", origin="log.example/other")
-        report = audit(ledger.path, key_file=keys.key_file, checkpoint_path=tmp_path / "none")
+        report = audit(ledger.location, key_file=keys.key_file, checkpoint_path=tmp_path / "none")
         assert {str(each.kind) for each in report.findings} >= {"position", "unknown-signer"}
 
     def test_entries_signed_after_a_revocation_are_found(self, ledger: LedgerSimulator) -> None:
@@ -415,9 +422,9 @@ class TestDatabase:
             if each["key_id"] == revoked:
                 each["revoked_from_size"] = 10
         key_file = resign(document, ledger.keys.root)
-        report = audit(ledger.path, key_file=key_file, checkpoint_path=ledger.checkpoint_path)
+        report = audit(ledger.location, key_file=key_file, checkpoint_path=ledger.checkpoint_path)
         (finding,) = report.findings
-        assert (finding.kind, finding.entry, finding.until) == (FindingKind.UNKNOWN_SIGNER, 10, SIZE - 1)
+        assert (finding.kind, finding.entry, finding.until) == (FindingKind.SIGNER_NOT_VALID, 10, SIZE - 1)
 
     @pytest.mark.parametrize("table", ["entries", "nodes", "checkpoints", "entry_cases", "meta", "alembic_version"])
     def test_dropped_table_is_found(self, ledger: LedgerSimulator, table: str) -> None:
@@ -426,6 +433,7 @@ class TestDatabase:
             each.kind is FindingKind.MISSING and f"table {table} " in each.message for each in ledger.audit().findings
         )
 
+    @pytest.mark.usefixtures("sqlite_only")
     @pytest.mark.parametrize(
         "value",
         [None, 5, -1.5, "text", b"\x00", b"\x00" * 31, 2**62, "\ud800".encode("utf-8", "surrogatepass")],
@@ -455,6 +463,7 @@ class TestDatabase:
             )
         assert ledger.audit().findings != ()
 
+    @pytest.mark.usefixtures("sqlite_only")
     def test_database_that_is_cut_short_is_a_finding_or_refused(self, ledger: LedgerSimulator) -> None:
         ledger.settle()
         whole = ledger.path.read_bytes()
@@ -463,6 +472,7 @@ class TestDatabase:
             with contextlib.suppress(LedgerError):
                 assert ledger.audit().findings != ()
 
+    @pytest.mark.usefixtures("sqlite_only")
     def test_overwritten_pages_are_a_finding_or_refused(self, ledger: LedgerSimulator) -> None:
         ledger.settle()
         whole = ledger.path.read_bytes()
@@ -479,6 +489,7 @@ class TestDatabase:
             # what it says is then still said about the real entries.
             assert report.findings != () or (report.size, report.root) == (SIZE, root)
 
+    @pytest.mark.usefixtures("sqlite_only")
     @pytest.mark.parametrize("content", [b"", b"not a database, just text" * 100])
     def test_file_that_is_no_ledger_is_refused(self, ledger: LedgerSimulator, content: bytes) -> None:
         ledger.path.write_bytes(content)
@@ -488,16 +499,17 @@ class TestDatabase:
             ledger.audit()
         assert caught.value.code is ErrorCode.LEDGER_UNAVAILABLE
 
+    @pytest.mark.usefixtures("sqlite_only")
     def test_ledger_on_a_medium_that_cannot_be_written_is_audited_without_locks(
         self, ledger: LedgerSimulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         # Where not even lock files can be made, SQLite cannot open a database in WAL mode the usual way.
-        real = audit_module.open_engine
+        real = database.open_engine
 
         def refuse_locks(path: Path, *, mode: Any) -> Any:
             return real(path if mode == "immutable" else path / "unopenable", mode=mode)
 
-        monkeypatch.setattr(audit_module, "open_engine", refuse_locks)
+        monkeypatch.setattr(database, "open_engine", refuse_locks)
         ledger.settle()
         assert ledger.audit().findings == ()
         ledger.put_body(4, b"{}")
@@ -512,23 +524,20 @@ class TestDatabase:
             LedgerSimulator(tmp_path).audit()
 
     def test_audit_leaves_every_byte_of_the_ledger_as_it_was(self, ledger: LedgerSimulator) -> None:
-        ledger.settle()
-        before = ledger.path.read_bytes()
+        before = ledger.contents()
         ledger.audit()
-        assert ledger.path.read_bytes() == before
+        assert ledger.contents() == before
 
 
 class TestAppendRefuses:
     def refuse(self, ledger: LedgerSimulator) -> None:
-        ledger.settle()
-        before = ledger.path.read_bytes()
+        before = ledger.contents()
         with ledger.open() as opened:
             with pytest.raises(LedgerRefusedError):
                 opened.append([make_draft()], ledger.keys.record)
             with pytest.raises(LedgerRefusedError):
                 opened.publish(ledger.keys.log)
-        ledger.settle()
-        assert ledger.path.read_bytes() == before
+        assert ledger.contents() == before
 
     def test_older_copy_is_not_continued(self, ledger: LedgerSimulator, tmp_path: Path) -> None:
         older = ledger.copy(tmp_path / "older")
@@ -557,11 +566,11 @@ class TestAppendRefuses:
 
     def test_foreign_database_is_not_continued(self, ledger: LedgerSimulator, tmp_path: Path) -> None:
         foreign = LedgerSimulator(tmp_path / "foreign", make_keys("main", origin="log.example/foreign"))
-        foreign.checkpoint_path.parent.mkdir(parents=True)
+        foreign.prepare()
         from ireu_governance.ledger.append import Ledger
 
         with Ledger.create(
-            foreign.path, key_file=foreign.keys.key_file, checkpoint_path=foreign.checkpoint_path
+            foreign.location, key_file=foreign.keys.key_file, checkpoint_path=foreign.checkpoint_path
         ) as opened:
             opened.append([make_draft()] * 1, foreign.keys.record)
         ledger.replace_database(foreign)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ireu_governance.core.checkpoint import Checkpoint
 from ireu_governance.core.errors import InputError, VerificationError
@@ -15,22 +15,29 @@ __all__ = ["CheckpointAudit"]
 
 
 class CheckpointAudit:
-    """Verifies all checkpoints and compares their roots with those of the entries.
+    """Verifies checkpoints and compares their roots with those of the entries.
+
+    Args:
+        key_file: Whose keys count.
+        findings: Where to report.
+        first: Number of the first entry that is read; stored checkpoints of smaller sizes are not looked at.
 
     Attributes:
         checked: Number of checkpoints whose root was recomputed and compared.
         not_compared: Sizes whose root cannot be recomputed because an entry is damaged.
     """
 
-    def __init__(self, key_file: KeyFile, findings: FindingList) -> None:
+    def __init__(self, key_file: KeyFile, findings: FindingList, *, first: int = 0) -> None:
         self._key_file = key_file
         self._findings = findings
+        self._first = first
         self.checked = 0
         self.not_compared: set[int] = set()
         self._file: Checkpoint | None = None
         self._has_file = False
         self._rows: list[Checkpoint] = []
         self._row_sizes: set[int] = set()
+        self._texts: dict[int, str] = {}
 
     @property
     def published(self) -> int:
@@ -58,24 +65,30 @@ class CheckpointAudit:
         self._has_file = True
         self._file = self._open(data.decode("utf-8", "backslashreplace"), None, "The published checkpoint")
 
-    def read_rows(self, rows: Iterable[tuple[object, ...]]) -> None:
-        """Verify the stored checkpoints.
+    @property
+    def texts(self) -> dict[int, str]:
+        """Signed notes of the stored checkpoints that verify, by size."""
+        return {each.size: self._texts[each.size] for each in self._rows}
+
+    def read_rows(self, rows: Iterable[Sequence[object]], *, number: int = 0) -> None:
+        """Verify stored checkpoints.
 
         Args:
-            rows: Columns size, number, text and published_at of `checkpoints`, by size.
+            rows: Columns size, number, text and published_at of `checkpoints`, by size, from `first` on.
+            number: Number of the first of them.
         """
-        expected = 0
-        for size, number, text, published_at in rows:
-            if not isinstance(size, int) or not isinstance(number, int) or not isinstance(text, str):
+        expected = number
+        for size, found, text, published_at in rows:
+            if not isinstance(size, int) or not isinstance(found, int) or not isinstance(text, str):
                 self._add(FindingKind.CHECKPOINT_INVALID, None, "A stored checkpoint is no checkpoint at all.")
                 continue
             self._row_sizes.add(size)
-            if number > expected:
-                which = f"number {expected}" if number == expected + 1 else f"{expected} to {number - 1}"
+            if found > expected:
+                which = f"number {expected}" if found == expected + 1 else f"{expected} to {found - 1}"
                 self._add(FindingKind.MISSING, size, f"A checkpoint before this one was taken out: {which}.")
-            elif number < expected:
+            elif found < expected:
                 self._add(FindingKind.CHECKPOINT_INVALID, size, "The stored checkpoint has a false number.")
-            expected = number + 1
+            expected = found + 1
             checkpoint = self._open(text, size, "The stored checkpoint")
             if checkpoint is None:
                 continue
@@ -85,6 +98,7 @@ class CheckpointAudit:
                 self._add(FindingKind.CHECKPOINT_INVALID, size, "The checkpoint's time of publication is none.")
             else:
                 self._rows.append(checkpoint)
+                self._texts[size] = text
 
     def compare(self, roots: Mapping[int, bytes | None], *, size: int) -> None:
         """Compare every verified checkpoint with the entries.
@@ -94,7 +108,7 @@ class CheckpointAudit:
             size: Number of entries.
         """
         claims = sorted([*self._rows, *([self._file] if self._file else [])], key=lambda each: each.size)
-        agreed, forked = 0, False
+        agreed, forked = [0], False
         for each in claims:
             if each.size not in roots:
                 continue  # beyond the end, which is reported as that
@@ -104,20 +118,38 @@ class CheckpointAudit:
                 continue
             self.checked += 1
             if root == each.root:
-                agreed = agreed if forked else each.size
+                agreed.append(each.size)
             elif not forked:
                 forked = True
                 self._findings.add(
                     FindingKind.FORKED,
-                    min(agreed, max(each.size - 1, 0)),
+                    # From the last smaller head on that the entries do have.
+                    max((size for size in agreed if size < each.size), default=0),
                     f"Not all of these entries are those that checkpoint {each.size} was signed over.",
                     until=max(each.size - 1, 0),
                 )
-        if self._file and self._file.size <= size and self._file.size not in self._row_sizes:
+        if self._file and self._first <= self._file.size <= size and self._file.size not in self._row_sizes:
             self._add(
                 FindingKind.MISSING,
                 self._file.size,
                 "The published checkpoint was taken out of the database.",
+            )
+
+    def compare_older(self, proves: Callable[[Checkpoint], bool]) -> None:
+        """Compare a published checkpoint that is older than the former audit with what that audit had read.
+
+        Args:
+            proves: Returns whether the former audit's head provably continues a checkpoint.
+        """
+        if self._file is None or not 0 < self._file.size < self._first:
+            return
+        self.checked += 1
+        if not proves(self._file):
+            self._findings.add(
+                FindingKind.FORKED,
+                0,
+                f"Nothing shows that what the former audit read continues the published checkpoint {self._file.size}.",
+                until=self._file.size - 1,
             )
 
     def expect_file(self, read_again: Callable[[], bytes | None]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from ireu_governance.core.keys import KeyFile
+from ireu_governance.core.statement import Statement
+from ireu_governance.ledger.audit_state import VerifiedState
 from ireu_governance.ledger.examine import Examined, Row, examine_all
 from ireu_governance.ledger.findings import FindingKind, FindingList
 from ireu_governance.ledger.records import FIRST_PREV
@@ -15,27 +17,54 @@ _KIND_OF_DAMAGE = {
     FindingKind.UNREADABLE: "The entry cannot be read",
     FindingKind.SIGNATURE: "The entry was changed",
     FindingKind.UNKNOWN_SIGNER: "The entry was replaced or added",
+    FindingKind.SIGNER_NOT_VALID: "The entry was signed when its key did not count",
 }
+_OF_SIGNER = frozenset({FindingKind.UNKNOWN_SIGNER, FindingKind.SIGNER_NOT_VALID})
 
 
 class EntryAudit:
-    """Judges every row of `entries` and works out the leaf hash that each entry had.
+    """Judges rows of `entries` and works out the leaf hash that each entry had.
+
+    Args:
+        key_file: Whose keys count.
+        findings: Where to report.
+        since: Where a former audit ended; None to begin with the first entry.
+        sizes: Sizes at which the time of the last entry is wanted.
 
     Attributes:
-        leaves: Leaf hashes by number of the entry: recomputed where the entry is intact, else taken from the
-            signed entry after it, or from where the entry stands now; None where nothing tells.
+        first: Number of the first entry that is judged.
+        leaves: Leaf hashes from there on: recomputed where the entry is intact, else taken from the signed entry
+            after it, or from where the entry stands now; None where nothing tells.
         checked: Number of rows that were recomputed and verified.
         indexed_beyond: One more than the largest number in the look-up of cases beyond the last row, or 0.
+        times: Latest time of an entry before each of the wanted sizes.
+        times_after: Time of the first entry after each of them.
+        statements: What entries say that refer to others, by their numbers.
     """
 
-    def __init__(self, key_file: KeyFile, findings: FindingList) -> None:
+    def __init__(
+        self,
+        key_file: KeyFile,
+        findings: FindingList,
+        *,
+        since: VerifiedState | None = None,
+        sizes: Collection[int] = (),
+    ) -> None:
         self._key_file = key_file
         self._findings = findings
+        self.first = since.size if since else 0
         self.leaves: list[bytes | None] = []
         self.checked = 0
         self.indexed_beyond = 0
+        self.times: dict[int, str] = {}
+        self.times_after: dict[int, str] = {}
+        self.statements: dict[int, Statement] = {}
+        self._sizes = frozenset(sizes)
         self._displaced: dict[int, bytes] = {}
-        self._last_time = ""
+        self._before = bytes.fromhex(since.last_leaf) if since else FIRST_PREV
+        self.last_time = (since.last_time or "") if since else ""
+        if since and since.size in self._sizes:
+            self.times[since.size] = self.last_time
         # The stored leaf hash of the last row, while it differs from the computed one and it is open which of
         # both the next entry was signed to follow.
         self._stored_leaf: object = None
@@ -44,20 +73,20 @@ class EntryAudit:
     @property
     def size(self) -> int:
         """Number of entries, by the largest number of a row."""
-        return len(self.leaves)
+        return self.first + len(self.leaves)
 
     def run(
         self,
-        rows: Iterable[tuple[object, ...]],
-        index: Iterable[tuple[object, ...]] | None,
+        rows: Iterable[Sequence[object]],
+        index: Iterable[Sequence[object]] | None,
         *,
         limit: int,
         processes: int,
     ) -> None:
-        """Judge all rows.
+        """Judge rows.
 
         Args:
-            rows: Columns of `entries`, by seq.
+            rows: Columns of `entries`, by seq, from the first number on.
             index: Columns seq and case_id of `entry_cases`, in this order; None when the table is gone.
             limit: Numbers from here on are no numbers of entries; a forged one must not cost memory.
             processes: How many processes verify signatures.
@@ -72,13 +101,13 @@ class EntryAudit:
         """Settle what waited for a further row, and fill in what misplaced entries tell."""
         self._settle(None)
         for seq, leaf in self._displaced.items():
-            if seq < self.size and self.leaves[seq] is None:
-                self.leaves[seq] = leaf
+            if self.first <= seq < self.size and self.leaves[seq - self.first] is None:
+                self.leaves[seq - self.first] = leaf
 
     def _take(self, row: Row, examined: Examined, cases: _CaseIndex | None, limit: int) -> None:
         if examined.problem is None and examined.seq != row.seq:
             self._displaced.setdefault(examined.seq, examined.leaf)
-        if not isinstance(row.seq, int) or not 0 <= row.seq < limit:
+        if not isinstance(row.seq, int) or not self.first <= row.seq < limit:
             self._findings.add(FindingKind.POSITION, None, "A row has a number that no entry can have.")
             return
         seq = row.seq
@@ -98,6 +127,12 @@ class EntryAudit:
         self.leaves.append(examined.leaf if in_place else None)
         if in_place and row.leaf_hash != examined.leaf:
             self._is_open, self._stored_leaf = True, row.leaf_hash
+        if in_place and examined.statement is not None:
+            self.statements[seq] = examined.statement
+        if seq + 1 in self._sizes:
+            self.times[seq + 1] = self.last_time
+        if seq in self._sizes and in_place:
+            self.times_after[seq] = examined.recorded_at
         indexed = cases.take(seq) if cases is not None else None
         if in_place and indexed is not None and indexed != set(examined.cases):
             self._findings.add(FindingKind.INDEX_MISMATCH, seq, "The look-up names other cases than the entry does.")
@@ -105,7 +140,7 @@ class EntryAudit:
     def _judge(self, row: Row, examined: Examined, seq: int) -> bool:
         if examined.problem is not None:
             kind = examined.problem
-            if kind is not FindingKind.UNKNOWN_SIGNER and row.leaf_hash != examined.leaf and examined.leaf:
+            if kind not in _OF_SIGNER and row.leaf_hash != examined.leaf and examined.leaf:
                 kind = FindingKind.EDITED
             start = _KIND_OF_DAMAGE.get(kind, "The entry was edited")
             self._findings.add(kind, seq, f"{start}: {examined.reason}.")
@@ -128,7 +163,7 @@ class EntryAudit:
             self._findings.add(
                 FindingKind.EDITED, last, "The entry was replaced by another one that is properly signed."
             )
-            self.leaves[last] = following
+            self.leaves[-1] = following
         else:
             self._findings.add(
                 FindingKind.LEAF_MISMATCH, last, "The stored hash is not the hash of the entry beside it."
@@ -136,9 +171,9 @@ class EntryAudit:
         self._is_open = False
 
     def _check_chain(self, seq: int, examined: Examined) -> None:
-        before = self.leaves[seq - 1] if seq else FIRST_PREV
+        before = self.leaves[-1] if self.leaves else self._before
         if before is None:
-            self.leaves[seq - 1] = examined.prev
+            self.leaves[-1] = examined.prev
         elif before != examined.prev:
             self._findings.add(
                 FindingKind.CHAIN_BROKEN,
@@ -147,27 +182,27 @@ class EntryAudit:
             )
 
     def _check_columns(self, row: Row, examined: Examined, seq: int) -> None:
-        columns = {"kind": examined.kind, "recorded_at": examined.recorded_at, "prev": examined.prev}
-        changed = [name for name, signed in columns.items() if getattr(row, name) != signed]
-        if changed:
+        if (row.kind, row.recorded_at, row.prev) != (examined.kind, examined.recorded_at, examined.prev):
+            names = ("kind", "recorded_at", "prev")
+            changed = [name for name in names if getattr(row, name) != getattr(examined, name)]
             self._findings.add(
                 FindingKind.EDITED,
                 seq,
                 f"Beside the entry, {' and '.join(changed)} is not what is signed in it.",
             )
-        if examined.recorded_at < self._last_time:
+        if examined.recorded_at < self.last_time:
             self._findings.add(
                 FindingKind.TIME,
                 seq,
                 f"The entry is dated {examined.recorded_at}, before the one that it follows.",
             )
-        self._last_time = max(self._last_time, examined.recorded_at)
+        self.last_time = max(self.last_time, examined.recorded_at)
 
 
 class _CaseIndex:
     """The rows of `entry_cases`, taken along while the entries go by."""
 
-    def __init__(self, rows: Iterable[tuple[object, ...]], findings: FindingList) -> None:
+    def __init__(self, rows: Iterable[Sequence[object]], findings: FindingList) -> None:
         self._findings = findings
         self._rows = self._readable(rows)
         self._next = next(self._rows, None)
@@ -190,7 +225,7 @@ class _CaseIndex:
             self._next = next(self._rows, None)
         return beyond
 
-    def _readable(self, rows: Iterable[tuple[object, ...]]) -> Iterator[tuple[int, str]]:
+    def _readable(self, rows: Iterable[Sequence[object]]) -> Iterator[tuple[int, str]]:
         for seq, case_id in rows:
             if isinstance(seq, int) and seq >= 0 and isinstance(case_id, str):
                 yield seq, case_id

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import get_context
-from typing import Final
+from typing import Final, NamedTuple
 
-from ireu_governance.core.envelope import Envelope
+from ireu_governance.core.envelope import Envelope, Signature
 from ireu_governance.core.errors import InputError, VerificationError
-from ireu_governance.core.keys import KeyFile, Role
+from ireu_governance.core.keys import KeyFile, PublicKey, Role
 from ireu_governance.core.merkle import leaf_hash
+from ireu_governance.core.statement import Statement
 from ireu_governance.ledger.findings import FindingKind
 from ireu_governance.ledger.records import case_ids, read_statement
 
-__all__ = ["Examined", "Row", "examine", "examine_all"]
+__all__ = ["KINDS_THAT_REFER", "Examined", "Examiner", "Row", "examine_all"]
 
-_CHUNK: Final = 200  # rows that are sent to another process at once
+KINDS_THAT_REFER: Final = frozenset({"erasure", "key-change", "revocation"})
+"""Kinds whose statements the audit compares with other entries and with the key file; few, so they are kept."""
+
+_CHUNK: Final = 500  # rows that are sent to another process at once: about a megabyte
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A row of `entries` as it came out of the database; nothing in it can be relied on, not even types."""
 
     seq: object
@@ -34,8 +36,7 @@ class Row:
     envelope: object
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
+class Examined(NamedTuple):
     """What an entry's bytes prove.
 
     Attributes:
@@ -47,7 +48,8 @@ class Examined:
         prev: Leaf hash of the entry that it was signed to follow.
         kind: Its kind.
         recorded_at: Its time.
-        cases: The cases that it speaks of.
+        cases: The cases that it speaks of, sorted.
+        statement: What it says, if it is of `KINDS_THAT_REFER`.
     """
 
     leaf: bytes
@@ -59,49 +61,94 @@ class Examined:
     kind: str = ""
     recorded_at: str = ""
     cases: tuple[str, ...] = ()
+    statement: Statement | None = None
 
 
-def examine(row: Row, key_file: KeyFile) -> Examined:
-    """Recompute the hash of an entry, verify its signature, and read what it says.
+class Examiner:
+    """Recomputes hashes, verifies signatures, and reads what entries say.
 
     Args:
-        row: As it is stored.
         key_file: Whose keys count.
-
-    Returns:
-        What was found; never raises because of what is in the row.
     """
-    if not isinstance(row.envelope, bytes):
-        return Examined(b"", FindingKind.UNREADABLE, "it holds no bytes")
-    leaf = leaf_hash(row.envelope)
-    at_size = row.seq if isinstance(row.seq, int) else None
-    keys = key_file.keys(Role.RECORD, at_size=at_size)
-    try:
-        envelope = Envelope.from_bytes(row.envelope)
-    except InputError as error:
-        return Examined(leaf, FindingKind.UNREADABLE, f"it is no envelope ({error.message})")
-    valid = {key.key_id for key in keys}
-    if not any(each.keyid in valid for each in envelope.signatures):
-        claimed = envelope.signatures[0].keyid[:16]
-        known = key_file.find(envelope.signatures[0].keyid)
-        why = "was revoked before" if known and known.role is Role.RECORD else "is no record key of this log"
-        return Examined(leaf, FindingKind.UNKNOWN_SIGNER, f"its key {claimed}… {why}")
-    try:
-        statement = read_statement(envelope, keys)
-    except VerificationError:
-        return Examined(leaf, FindingKind.SIGNATURE, "its signature does not fit")
-    except InputError as error:
-        return Examined(leaf, FindingKind.UNREADABLE, f"it is signed, but no statement ({error.message})")
-    predicate = statement.predicate
-    return Examined(
-        leaf=leaf,
-        origin=predicate.ledger.origin,
-        seq=predicate.ledger.seq,
-        prev=bytes.fromhex(predicate.ledger.prev),
-        kind=predicate.kind,
-        recorded_at=predicate.recorded_at,
-        cases=tuple(case_ids(statement)),
-    )
+
+    def __init__(self, key_file: KeyFile) -> None:
+        self._key_file = key_file
+        # Which keys count changes at few sizes only; in between they are looked up once.
+        self._keys: tuple[PublicKey, ...] = ()
+        self._valid = range(0)
+        self._added = {each.key_id: each.valid_from for each in key_file.entries}
+        changes = {size for each in key_file.entries for size in (each.first_size, each.revoked_from_size)}
+        self._changes = sorted({0, 2**63} | {size for size in changes if size is not None})
+
+    def __call__(self, row: Row) -> Examined:
+        """Examine one row; never raises because of what is in it.
+
+        Args:
+            row: As it is stored.
+
+        Returns:
+            What was found.
+        """
+        data = row.envelope
+        if not isinstance(data, bytes):
+            return Examined(b"", FindingKind.UNREADABLE, "it holds no bytes")
+        leaf = leaf_hash(data)
+        at_size = row.seq if isinstance(row.seq, int) else -1
+        try:
+            envelope = Envelope.from_bytes(data)
+        except InputError as error:
+            return Examined(leaf, FindingKind.UNREADABLE, f"it is no envelope ({error.message})")
+        keys = self._keys_at(at_size)
+        signers = [each.keyid for each in envelope.signatures]
+        if not any(key.key_id in signers for key in keys):
+            return Examined(leaf, *self._why_not(envelope.signatures[0], at_size))
+        try:
+            statement = read_statement(envelope, keys)
+        except VerificationError:
+            return Examined(leaf, FindingKind.SIGNATURE, "its signature does not fit")
+        except InputError as error:
+            return Examined(leaf, FindingKind.UNREADABLE, f"it is signed, but no statement ({error.message})")
+        predicate = statement.predicate
+        if early := self._dated_before_key(signers, predicate.recorded_at):
+            return Examined(leaf, FindingKind.SIGNER_NOT_VALID, early)
+        place = predicate.ledger
+        return Examined(
+            leaf,
+            None,
+            "",
+            place.origin,
+            place.seq,
+            bytes.fromhex(place.prev),
+            predicate.kind,
+            predicate.recorded_at,
+            tuple(case_ids(statement)),
+            statement if predicate.kind in KINDS_THAT_REFER else None,
+        )
+
+    def _keys_at(self, size: int) -> Sequence[PublicKey]:
+        if size not in self._valid:
+            after = next((index for index, change in enumerate(self._changes) if size < change), 0)
+            if not after:  # no number of an entry: what no key of any time signed is found all the same
+                return self._key_file.keys(Role.RECORD)
+            self._valid = range(self._changes[after - 1], self._changes[after])
+            self._keys = self._key_file.keys(Role.RECORD, at_size=size)
+        return self._keys
+
+    def _why_not(self, signature: Signature, size: int) -> tuple[FindingKind, str]:
+        claimed = f"its key {signature.keyid[:16]}…"
+        entry = self._key_file.find(signature.keyid)
+        if entry is None or entry.role is not Role.RECORD:
+            return FindingKind.UNKNOWN_SIGNER, f"{claimed} is no record key of this log"
+        if size < entry.first_size:
+            return FindingKind.SIGNER_NOT_VALID, f"{claimed} counts only from entry {entry.first_size} on"
+        return FindingKind.SIGNER_NOT_VALID, f"{claimed} counts no more from entry {entry.revoked_from_size} on"
+
+    def _dated_before_key(self, signers: Iterable[str], recorded_at: str) -> str:
+        for key_id in signers:
+            added = self._added.get(key_id, "")
+            if recorded_at < added:
+                return f"it is dated {recorded_at}, before its key {key_id[:16]}… was added at {added}"
+        return ""
 
 
 def examine_all(rows: Iterable[Row], key_file: KeyFile, *, processes: int = 1) -> Iterator[tuple[Row, Examined]]:
@@ -116,33 +163,35 @@ def examine_all(rows: Iterable[Row], key_file: KeyFile, *, processes: int = 1) -
         Each row with what was found.
     """
     if processes <= 1:
+        examine = Examiner(key_file)
         for row in rows:
-            yield row, examine(row, key_file)
+            yield row, examine(row)
         return
     source = iter(rows)
-    waiting: deque[tuple[list[Row], Future[list[Examined]]]] = deque()
+    waiting: deque[tuple[list[Row], Future[list[tuple[object, ...]]]]] = deque()
     with ProcessPoolExecutor(
         processes, get_context("spawn"), initializer=_start_worker, initargs=(key_file.to_bytes(),)
     ) as pool:
         while True:
             # A bounded queue: a ledger of any length is read only as fast as it is verified.
             while len(waiting) < 2 * processes and (chunk := list(islice(source, _CHUNK))):
-                waiting.append((chunk, pool.submit(_examine_chunk, chunk)))
+                # Only what is examined crosses over; plain tuples cross fastest.
+                waiting.append((chunk, pool.submit(_examine_chunk, [(row.seq, row.envelope) for row in chunk])))
             if not waiting:
                 return
             chunk, future = waiting.popleft()
-            yield from zip(chunk, future.result(), strict=True)
+            yield from zip(chunk, map(Examined._make, future.result()), strict=True)
 
 
-_worker_keys: KeyFile | None = None
+_worker: Examiner | None = None
 
 
 def _start_worker(key_file: bytes) -> None:
-    global _worker_keys
-    _worker_keys = KeyFile.from_bytes(key_file)
+    global _worker
+    _worker = Examiner(KeyFile.from_bytes(key_file))
 
 
-def _examine_chunk(rows: list[Row]) -> list[Examined]:
-    if _worker_keys is None:
+def _examine_chunk(rows: list[tuple[object, object]]) -> list[tuple[object, ...]]:
+    if _worker is None:
         raise RuntimeError("the worker was not started with keys")
-    return [examine(row, _worker_keys) for row in rows]
+    return [tuple(_worker(Row(seq, None, None, None, None, envelope))) for seq, envelope in rows]

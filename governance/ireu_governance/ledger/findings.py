@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from ireu_governance.core.verdict import Verdict
+from ireu_governance.ledger.audit_state import VerifiedState
 
 __all__ = ["AuditReport", "Finding", "FindingKind", "FindingList"]
 
@@ -19,7 +20,9 @@ class FindingKind(StrEnum):
     SIGNATURE = "signature"
     """An entry's signature does not fit its bytes."""
     UNKNOWN_SIGNER = "unknown-signer"
-    """An entry is signed by a key that could not sign there."""
+    """An entry is signed by a key that the log never had for entries."""
+    SIGNER_NOT_VALID = "signer-not-valid"
+    """An entry is signed by a key of the log that did not count there: not yet, or not any more."""
     MISSING = "missing"
     """Something between what is there was taken out."""
     POSITION = "position"
@@ -38,12 +41,24 @@ class FindingKind(StrEnum):
     """The entries are properly signed, and not those that were published."""
     CHECKPOINT_INVALID = "checkpoint-invalid"
     """A checkpoint is not one that this log signed."""
+    COSIGNATURE_INVALID = "cosignature-invalid"
+    """What is stored as a witness's signature is none, or not of this checkpoint."""
+    STAMP_INVALID = "stamp-invalid"
+    """What is stored as a time stamp is none, or not of this checkpoint."""
     TRIGGER_MISSING = "trigger-missing"
     """The database no longer protects itself as it should."""
     INDEX_MISMATCH = "index-mismatch"
     """The look-up of cases does not say what the entries say."""
     TIME = "time"
-    """An entry is dated before the one that it follows."""
+    """An entry is dated before the one that it follows, or after somebody else saw it."""
+    KEY_HISTORY = "key-history"
+    """The recorded changes of keys do not lead to the key file that is used."""
+    REFERENCE = "reference"
+    """An entry refers to another one that is not what it should be."""
+    DOCUMENT = "document"
+    """In an exported folder: a file beside the entries is not the one that was published with them."""
+    EXTRA = "extra"
+    """In an exported folder: a file does not belong to the log at the size of its checkpoint."""
     UNREADABLE = "unreadable"
     """Something cannot be read at all."""
 
@@ -75,6 +90,9 @@ class AuditReport(BaseModel):
         findings: All that is wrong, in the order of the ledger; none when it is untouched.
         checked: How many entries, signatures, nodes, checkpoints were recomputed and compared.
         not_compared: Sizes of checkpoints whose root cannot be recomputed because of damaged entries.
+        since: Entries before this number were not read again: a former audit had read them. None when all were.
+        notes: What a reader has to know about how far the audit went.
+        state: Where the next audit may begin; None when anything was found. Not part of the report in JSON.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -84,6 +102,9 @@ class AuditReport(BaseModel):
     findings: tuple[Finding, ...]
     checked: dict[str, int]
     not_compared: tuple[int, ...] = ()
+    since: int | None = None
+    notes: tuple[str, ...] = ()
+    state: VerifiedState | None = Field(default=None, exclude=True, repr=False)
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -118,6 +139,10 @@ class FindingList:
             self._findings[-1] = last.model_copy(update={"until": entry if until is None else until})
         else:
             self._findings.append(Finding(kind=kind, entry=entry, until=until, message=message))
+
+    def has(self, kind: FindingKind) -> bool:
+        """Return whether something of a kind was found."""
+        return any(each.kind is kind for each in self._findings)
 
     def sorted(self) -> tuple[Finding, ...]:
         """Return all findings by entry; those about the whole ledger last."""
