@@ -12,7 +12,7 @@ from ireu_sdk.encoders.base import Tap
 __all__ = ["PRESETS", "UnlearningSettings", "choose_settings"]
 
 STEPS_ONE_PERSON = 200
-STEPS_EACH_MORE = 175
+STEPS_EACH_MORE = 425
 
 
 class UnlearningSettings(BaseModel):
@@ -43,7 +43,7 @@ class UnlearningSettings(BaseModel):
     preset: Literal["default", "paper"] = "default"
     tap: Tap = Tap.IMAGE_EMBEDS
     k: Annotated[float, Field(gt=0.0, le=1.0)] = 0.4
-    alpha: Annotated[float, Field(allow_inf_nan=False)] = -2.0
+    alpha: Annotated[float, Field(allow_inf_nan=False)] = -1.9
     lambda_: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 1.0
     lr: Annotated[float, Field(gt=0.0, lt=1.0)] = 2e-4
     steps: Annotated[int, Field(ge=1, le=1_000_000)] = STEPS_ONE_PERSON
