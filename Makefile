@@ -4,14 +4,15 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
-VENV   ?= .venv
-BASE   ?= .venv-base
+VENV    ?= .venv
+BASE    ?= .venv-base
+FOREIGN ?= .venv-foreign
 BIN     = $(VENV)/bin
 ARGS   ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help install demo serve test check lint types base docs bench wheel clean
+.PHONY: help install demo serve test check lint types base foreign docs bench wheel clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1|/' | column -t -s '|'
@@ -27,16 +28,22 @@ $(BASE)/.ready: pyproject.toml constraints.txt
 	$(BASE)/bin/python -m pip install -q -c constraints.txt -e .
 	touch $@
 
+# Tools of others that read what ireu writes; they want other versions of things than ireu does.
+$(FOREIGN)/.ready: Makefile
+	$(PYTHON) -m venv $(FOREIGN)
+	$(FOREIGN)/bin/python -m pip install -q model-signing==1.1.1 pyopenssl
+	touch $@
+
 install: $(VENV)/.ready  ## Make the development environment in .venv
 
 demo: $(VENV)/.ready  ## Forget a synthetic person, prove it, catch a lie (about 4 minutes, offline, CPU)
 	rm -rf build/demo
 	$(BIN)/ireu demo --out build/demo
 
-serve: $(VENV)/.ready  ## Look at the demo's runs in MLflow, on http://127.0.0.1:5000
-	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/build/demo/mlflow.db
+serve: $(VENV)/.ready  ## Serve the demo's record: API and portal, on http://127.0.0.1:8350 (after make demo)
+	$(BIN)/ireu -w build/demo serve $(ARGS)
 
-test: $(VENV)/.ready $(BASE)/.ready  ## Run all tests; ARGS='-k name' to choose
+test: $(VENV)/.ready $(BASE)/.ready $(FOREIGN)/.ready  ## Run all tests; ARGS='-k name' to choose
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --cov $(if $(ARGS),,--cov-fail-under=95) $(ARGS)
 
 check: lint types  ## Lint, types, layers
@@ -49,16 +56,18 @@ lint: $(VENV)/.ready  ## ruff (format and lint) and import-linter
 types: $(VENV)/.ready  ## mypy, strict
 	$(BIN)/mypy
 
+foreign: $(FOREIGN)/.ready  ## Make an environment with the tools of others, in .venv-foreign
+
 base: $(BASE)/.ready  ## Make an environment with the base install only, in .venv-base
 
 docs: $(VENV)/.ready  ## Build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(VENV)/.ready  ## Measure the ledger (a few minutes)
-	$(BIN)/python benchmarks/ledger.py
+	$(BIN)/python benchmarks/ledger
 
 wheel: $(VENV)/.ready  ## Build the wheel and the source distribution into dist/
 	$(BIN)/python -m build
 
 clean:  ## Remove environments, caches and build results
-	rm -rf $(VENV) $(BASE) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(BASE) $(FOREIGN) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

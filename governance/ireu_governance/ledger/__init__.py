@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ireu_governance.ledger.append import Ledger
-    from ireu_governance.ledger.evidence import Evidence, Vault
+    from ireu_governance.ledger.evidence import Vault
     from ireu_governance.ledger.findings import AuditReport, Finding, FindingKind
     from ireu_governance.ledger.read import LedgerReader
     from ireu_governance.ledger.records import Entry, Head
+    from ireu_governance.ledger.vault_case import Evidence
 
 __all__ = [
     "AuditReport",
@@ -37,7 +38,7 @@ __all__ = [
 _HOMES = {
     "AuditReport": "findings",
     "Entry": "records",
-    "Evidence": "evidence",
+    "Evidence": "vault_case",
     "Finding": "findings",
     "FindingKind": "findings",
     "Head": "records",

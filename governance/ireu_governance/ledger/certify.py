@@ -143,6 +143,7 @@ def _latest_verification(ledger: LedgerReader, removal_entry: Entry, removal: Re
         if (
             isinstance(predicate, Verification)
             and predicate.removal_seq == removal_entry.seq
+            and statement.is_about_encoder
             and statement.encoder_digest() == encoder
         ):
             return entry

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from ireu_governance.core import merkle
 from ireu_governance.core.errors import LedgerRefusedError, VerificationError
 from ireu_governance.ledger.records import FIRST_PREV, node_reader
 from ireu_governance.ledger.tables import ENTRIES
 
-__all__ = ["State", "expect_continued", "expect_whole_end", "load_end", "load_frontier"]
+__all__ = ["State", "expect_continued", "expect_whole_end", "follow", "load_end", "load_frontier"]
 
 _LAST = select(ENTRIES.c.seq, ENTRIES.c.leaf_hash, ENTRIES.c.recorded_at).order_by(ENTRIES.c.seq.desc()).limit(1)
+# Beyond so many entries a proof from the stored tree is shorter.
+_MAX_STEPS: Final = 100
+_SINCE = (
+    select(ENTRIES.c.seq, ENTRIES.c.prev, ENTRIES.c.leaf_hash, ENTRIES.c.recorded_at)
+    .where(ENTRIES.c.seq >= bindparam("last"))
+    .order_by(ENTRIES.c.seq)
+    .limit(_MAX_STEPS + 1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +55,34 @@ def load_end(connection: Connection) -> State:
     if row is None:
         return State(0, FIRST_PREV, "")
     return State(row.seq + 1, row.leaf_hash, row.recorded_at)
+
+
+def follow(connection: Connection, seen: State) -> State | None:
+    """Return the end of the ledger by what was appended since it was seen, in one query.
+
+    The entry that was last then still has to be there, and each later one to be linked to the one before it: the
+    new frontier then grows out of the one that is known, whatever the stored tree says.
+
+    Args:
+        connection: In a transaction.
+        seen: The end as it was, with its frontier.
+
+    Returns:
+        The end; None when this way does not tell, because much was appended, or something does not fit.
+    """
+    if seen.size == 0:
+        return None
+    rows = connection.execute(_SINCE, {"last": seen.size - 1}).all()
+    if not 0 < len(rows) <= _MAX_STEPS or (rows[0].seq, rows[0].leaf_hash) != (seen.size - 1, seen.last_leaf):
+        return None
+    if len(rows) == 1:
+        return seen
+    for before, after in pairwise(rows):
+        if (after.seq, after.prev) != (before.seq + 1, before.leaf_hash):
+            return None
+    _, frontier = merkle.extend(seen.size, seen.frontier, [row.leaf_hash for row in rows[1:]])
+    last = rows[-1]
+    return State(last.seq + 1, last.leaf_hash, last.recorded_at, frontier)
 
 
 def load_frontier(connection: Connection, end: State) -> State:

@@ -1,178 +1,144 @@
-"""The one place that knows which database a ledger lives in: connections, locks, triggers, error codes.
+"""The one door to a ledger's database: connections, transactions, triggers, errors.
 
-SQLite now. A second database would need its own lock (in PostgreSQL `pg_advisory_xact_lock`, taken like
-`BEGIN IMMEDIATE` before the head is read), its own triggers and its own error codes; everything else in this
-package speaks SQLAlchemy.
+What differs between databases stands in `sqlite.py` and `postgres.py`, behind the same few functions; everything
+else in this package speaks SQLAlchemy and does not ask which one it is.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from random import uniform
-from time import monotonic, sleep
-from typing import Final, Literal, cast
-from urllib.parse import quote
+from typing import Final, Literal
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
-from sqlalchemy.pool import QueuePool
 
 from ireu_governance.core.errors import ErrorCode, LedgerError, LedgerRefusedError
+from ireu_governance.ledger import postgres, sqlite
+from ireu_governance.ledger.location import Location, show_location
 
 __all__ = [
     "DEFAULT_TIMEOUT_S",
     "LEDGER_PRAGMAS",
-    "TRIGGERS",
     "database_errors",
+    "discard",
+    "expect_there",
+    "expected_triggers",
+    "guarding",
+    "is_there",
     "open_engine",
+    "open_snapshot",
     "reading",
     "storage_error",
     "stored_triggers",
+    "stream",
     "writing",
 ]
 
 DEFAULT_TIMEOUT_S: Final = 10.0  # wait for another writer; an append holds the lock for milliseconds
-# FULL: a commit is on the disk before it is acknowledged. With NORMAL a power cut could take it back.
-LEDGER_PRAGMAS: Final = ("synchronous = FULL",)
-
-_PAUSE_S: Final = (0.0005, 0.003)
-_ALWAYS: Final = "1"
-
-
-def _trigger(name: str, table: str, event_: str, condition: str, message: str) -> tuple[str, str]:
-    return name, (
-        f"CREATE TRIGGER {name} BEFORE {event_} ON {table} WHEN {condition} BEGIN SELECT RAISE(ABORT, '{message}'); END"
-    )
-
-
-def _append_only(table: str) -> list[tuple[str, str]]:
-    return [
-        _trigger(f"{table}_no_update", table, "UPDATE", _ALWAYS, f"{table} is append-only"),
-        _trigger(f"{table}_no_delete", table, "DELETE", _ALWAYS, f"{table} is append-only"),
-    ]
-
-
-# INSERT OR REPLACE removes rows without waking a DELETE trigger, so inserts are watched too: an entry must
-# continue the last one, and nothing may take the place of a row that is there.
-TRIGGERS: Final[dict[str, str]] = dict(
-    [
-        *_append_only("entries"),
-        *_append_only("nodes"),
-        *_append_only("checkpoints"),
-        *_append_only("entry_cases"),
-        *_append_only("meta"),
-        _trigger(
-            "entries_in_order",
-            "entries",
-            "INSERT",
-            "NEW.seq <> coalesce((SELECT max(seq) + 1 FROM entries), 0)"
-            " OR NEW.prev <>"
-            " coalesce((SELECT leaf_hash FROM entries ORDER BY seq DESC LIMIT 1), zeroblob(32))"
-            " OR EXISTS (SELECT 1 FROM entries WHERE leaf_hash = NEW.leaf_hash)",
-            "an entry must continue the last one",
-        ),
-        _trigger(
-            "nodes_no_replace",
-            "nodes",
-            "INSERT",
-            'EXISTS (SELECT 1 FROM nodes WHERE level = NEW.level AND "index" = NEW."index")',
-            "nodes is append-only",
-        ),
-        _trigger(
-            "checkpoints_in_order",
-            "checkpoints",
-            "INSERT",
-            "NEW.size <= coalesce((SELECT max(size) FROM checkpoints), -1)"
-            " OR NEW.number <> coalesce((SELECT max(number) + 1 FROM checkpoints), 0)"
-            " OR NEW.size > coalesce((SELECT max(seq) + 1 FROM entries), 0)",
-            "a checkpoint must follow the last one and cover what is there",
-        ),
-        _trigger(
-            "meta_no_replace",
-            "meta",
-            "INSERT",
-            "EXISTS (SELECT 1 FROM meta WHERE key = NEW.key)",
-            "meta is append-only",
-        ),
-    ]
-)
-"""Every trigger of a ledger, by name, with the statement that makes it."""
+_PAGE: Final = 500  # rows that are fetched at once; a whole ledger need not fit into memory
+LEDGER_PRAGMAS: Final = sqlite.LEDGER_PRAGMAS
+_PLAIN: Final = {"stream_results": False, "yield_per": None}  # no cursor, whatever the connection is set to
 
 
 def open_engine(
-    path: Path,
+    location: Location,
     *,
     mode: Literal["rw", "rwc", "ro", "immutable"],
     timeout_s: float = DEFAULT_TIMEOUT_S,
     pragmas: Sequence[str] = LEDGER_PRAGMAS,
 ) -> Engine:
-    """Return an engine over a database file; nothing is opened yet.
+    """Return an engine over a database; nothing is opened yet.
 
     Args:
-        path: The database file.
-        mode: ``rw`` for a file that exists, ``rwc`` to make one (with a write-ahead log, which it keeps),
-            ``ro`` to only read, ``immutable`` to read a file on a medium that cannot be written at all.
+        location: The database file, or the URL of a PostgreSQL database.
+        mode: ``rw`` for a database that exists, ``rwc`` to make its tables (and the file, with a write-ahead log,
+            which it keeps), ``ro`` to only read, ``immutable`` to read a file on a medium that cannot be written
+            at all.
         timeout_s: How long to wait for a lock that another process holds.
-        pragmas: What every connection that may write is set to.
+        pragmas: What every connection to SQLite that may write is set to.
 
     Returns:
         The engine; every transaction on it is begun by `reading` or `writing`.
+
+    Raises:
+        MissingExtraError: The location is in PostgreSQL, and its driver is not installed.
     """
-    query = "mode=ro&immutable=1" if mode == "immutable" else f"mode={mode}"
-    uri = f"file:{quote(str(path.absolute()))}?{query}"
-
-    def connect() -> sqlite3.Connection:
-        # isolation_level=None: the driver begins nothing by itself, see `_begin`.
-        connection = sqlite3.connect(uri, uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False)
-        try:
-            if mode == "rwc":
-                connection.execute("PRAGMA journal_mode = WAL")
-            if mode in ("rw", "rwc"):
-                for pragma in pragmas:
-                    connection.execute(f"PRAGMA {pragma}")
-            else:
-                connection.execute("PRAGMA query_only = ON")
-                connection.execute("PRAGMA trusted_schema = OFF")
-                # Whatever bytes someone put there, the audit reads them and says so.
-                connection.text_factory = lambda data: data.decode("utf-8", "backslashreplace")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, pool_timeout=timeout_s)
-
-    def begin(connection: Connection) -> None:
-        raw = cast(sqlite3.Connection, connection.connection.dbapi_connection)
-        if connection.get_execution_options().get("ledger_write", False):
-            _take_write_lock(raw, timeout_s)
-        else:
-            raw.execute("BEGIN")
-
-    event.listen(engine, "begin", begin)
-    return engine
+    if isinstance(location, str):
+        return postgres.open_engine(location, write=mode in ("rw", "rwc"), timeout_s=timeout_s)
+    return sqlite.open_engine(location, mode=mode, timeout_s=timeout_s, pragmas=pragmas)
 
 
-def _take_write_lock(raw: sqlite3.Connection, timeout_s: float) -> None:
-    # SQLite's own waiting sleeps longer each time, up to 100 ms, so that of many writers some starve. An append
-    # holds the lock for a millisecond or two; random pauses of that length give everyone the same chance.
-    deadline = monotonic() + timeout_s
-    raw.execute("PRAGMA busy_timeout = 0")
+def is_there(location: Location) -> bool:
+    """Return whether something is at a location already: a file, or a ledger's tables.
+
+    Raises:
+        LedgerError: The database cannot be asked.
+    """
+    if isinstance(location, Path):
+        return location.exists()
+    engine = open_engine(location, mode="ro")
     try:
-        while True:
-            try:
-                raw.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() >= deadline:
-                    raise
-                sleep(uniform(*_PAUSE_S))  # noqa: S311 (a pause, no secret)
-            else:
-                return
+        with reading(engine) as connection:
+            return postgres.has_ledger(connection)
     finally:
-        raw.execute(f"PRAGMA busy_timeout = {int(1000 * timeout_s)}")
+        engine.dispose()
+
+
+def expect_there(location: Location) -> None:
+    """Refuse a location without a database file; a server is asked when it is connected to.
+
+    Raises:
+        LedgerError: There is none.
+    """
+    if not isinstance(location, Path):
+        return
+    try:
+        found = location.is_file()
+    except OSError as error:
+        raise LedgerError(
+            f"The ledger at '{show_location(location)}' cannot be looked at: {error.strerror or 'unknown reason'}.",
+            hint="Check the path, and who may read the folders on it.",
+        ) from error
+    if not found:
+        raise LedgerError(f"There is no ledger at '{show_location(location)}'.", hint="Make one with: ireu init")
+
+
+def discard(location: Location) -> None:
+    """Remove the file of a ledger that could not be made; a server has taken everything back by itself."""
+    if isinstance(location, Path):
+        for suffix in ("", *sqlite.SUFFIXES):
+            Path(f"{location}{suffix}").unlink(missing_ok=True)
+
+
+def open_snapshot(location: Location) -> Engine:
+    """Return an engine that only reads, on any medium, for an audit.
+
+    Args:
+        location: The database.
+
+    Returns:
+        The engine.
+
+    Raises:
+        LedgerError: The database cannot be read now.
+    """
+    engine = open_engine(location, mode="ro")
+    if isinstance(location, str):
+        return engine
+    try:
+        with reading(engine) as connection:
+            connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")
+    except LedgerError as error:
+        engine.dispose()
+        if error.code is ErrorCode.LEDGER_LOCKED or Path(f"{location}-wal").exists():
+            raise
+        # A finished database on a medium where not even lock files can be made. As it cannot change there
+        # either, it is read without locks.
+        engine = open_engine(location, mode="immutable")
+    return engine
 
 
 @contextmanager
@@ -215,10 +181,63 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def stream(connection: Connection, query: str, values: Mapping[str, object]) -> Iterator[Sequence[object]]:
+    """Run a query and hand out its rows as they come, for walks through whole tables.
+
+    Args:
+        connection: In a transaction.
+        query: SQL with named parameters.
+        values: The parameters.
+
+    Yields:
+        Rows.
+    """
+    if _is_postgres(connection):
+        # Of this statement, not of the connection: a cursor is declared for it, and only a query can have one.
+        for page in connection.execute(text(query), values, execution_options={"yield_per": _PAGE}).partitions():
+            yield from page
+        return
+    # The driver's own cursor: SQLAlchemy's rows would cost an audit as much as all its hashing.
+    cursor = connection.connection.cursor()
+    cursor.execute(query, values)
+    while rows := cursor.fetchmany(_PAGE):
+        yield from rows
+
+
+@contextmanager
+def guarding(connection: Connection) -> Iterator[None]:
+    """Let a query fail without ending the transaction that it is in, as it does in PostgreSQL.
+
+    Args:
+        connection: In a transaction.
+
+    Yields:
+        Nothing.
+    """
+    if not _is_postgres(connection):
+        yield
+        return
+    connection.exec_driver_sql("SAVEPOINT guard", execution_options=_PLAIN)
+    try:
+        yield
+    except BaseException:
+        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT guard", execution_options=_PLAIN)
+        raise
+    connection.exec_driver_sql("RELEASE SAVEPOINT guard", execution_options=_PLAIN)
+
+
 def stored_triggers(connection: Connection) -> dict[str, str]:
-    """Return the triggers that the database really has, by name, with the statements that made them."""
-    rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-    return {str(name): str(sql) for name, sql in rows}
+    """Return the triggers that the database really has, by name, with what they do."""
+    return postgres.stored_triggers(connection) if _is_postgres(connection) else sqlite.stored_triggers(connection)
+
+
+def expected_triggers(connection: Connection) -> dict[str, str]:
+    """Return the triggers that a ledger has in such a database, as `stored_triggers` would."""
+    return postgres.TRIGGERS if _is_postgres(connection) else sqlite.TRIGGERS
+
+
+def _is_postgres(connection: Connection) -> bool:
+    return connection.dialect.name == "postgresql"
 
 
 @contextmanager
@@ -233,11 +252,13 @@ def database_errors() -> Iterator[None]:
     """
     try:
         yield
-    except (SQLAlchemyError, sqlite3.Error) as error:
+    except Exception as error:
+        if not isinstance(error, (SQLAlchemyError, sqlite3.Error, *postgres.driver_errors())):
+            raise
         raise storage_error(error) from error
 
 
-def storage_error(error: SQLAlchemyError | sqlite3.Error) -> LedgerError:
+def storage_error(error: Exception) -> LedgerError:
     """Return the error of ireu's tree that says what a database error means for the ledger.
 
     Args:
@@ -247,27 +268,13 @@ def storage_error(error: SQLAlchemyError | sqlite3.Error) -> LedgerError:
         The error to raise.
     """
     cause: BaseException | None = error.orig if isinstance(error, DBAPIError) else error
-    primary = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # the low byte; the rest says how exactly
-    if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return LedgerError(
-            "Another process holds the ledger and did not let go of it in time.",
-            hint="Try again; if it stays so, look for a process that hangs.",
-            code=ErrorCode.LEDGER_LOCKED,
-        )
-    if primary == sqlite3.SQLITE_FULL:
-        return LedgerError(
-            "The disk is full; nothing was written to the ledger.",
-            hint="Make room and try again.",
-            code=ErrorCode.DISK_FULL,
-        )
+    known = postgres.meaning_of(cause) if isinstance(cause, postgres.driver_errors()) else sqlite.meaning_of(cause)
+    if known is not None:
+        return known
     if isinstance(error, IntegrityError | sqlite3.IntegrityError):
         return LedgerRefusedError(
             "The database refused the change: it would not continue what is recorded.",
             hint="Run an audit: the stored rows contradict each other.",
         )
-    if primary == sqlite3.SQLITE_NOTADB:
-        return LedgerError("The file is no SQLite database.", hint="Check the path of the ledger.")
-    if primary == sqlite3.SQLITE_READONLY:
-        return LedgerError("The ledger cannot be written: it is read-only here.")
-    detail = str(cause).splitlines()[0][:200] if cause else type(error).__name__
+    detail = str(cause).splitlines()[0][:200] if str(cause or "") else type(error).__name__
     return LedgerError(f"The ledger cannot be used: {detail}.", hint="Check the path, and run an audit.")

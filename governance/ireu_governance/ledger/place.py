@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
@@ -15,88 +17,111 @@ from ireu_governance.core.keys import Signer
 from ireu_governance.core.statement import STATEMENT_TYPE, Draft, Statement, predicate_type
 from ireu_governance.core.validation import describe
 from ireu_governance.ledger.continuity import State
-from ireu_governance.ledger.records import Entry, case_ids
+from ireu_governance.ledger.records import FIRST_PREV, Entry, case_ids
 from ireu_governance.ledger.spelling import spell
 from ireu_governance.ledger.tables import ENTRIES, ENTRY_CASES, NODES
 
-__all__ = ["place", "sign_entries", "store_entries"]
+__all__ = ["Prepared", "prepare", "sign_entries", "store_entries"]
 
 
-def place(draft: Draft, *, origin: str, seq: int, prev: bytes, recorded_at: str) -> tuple[bytes, Statement]:
-    """Give a draft its place in a ledger.
+# Where a draft is tried out: any place will do, since no rule of a statement depends on its own.
+_ANY_TIME: Final = "2000-01-01T00:00:00Z"
 
-    What is validated is the bytes that will be signed, not the objects that they were made of.
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A draft that is a valid statement wherever it will stand.
+
+    Attributes:
+        kind: Kind of the statement.
+        subject: Its subjects, as JSON values.
+        fields: The fields of its predicate without those that the ledger gives, likewise.
+        cases: The cases that it speaks of.
+    """
+
+    kind: str
+    subject: object
+    fields: Mapping[str, object]
+    cases: Sequence[str]
+
+    def spell(self, *, origin: str, seq: int, prev: bytes, recorded_at: str) -> bytes:
+        """Return the canonical payload that will be signed, with the place that the statement gets."""
+        return spell(
+            {
+                "_type": STATEMENT_TYPE,
+                "subject": self.subject,
+                "predicateType": predicate_type(self.kind),
+                "predicate": {
+                    **self.fields,
+                    "kind": self.kind,
+                    "ledger": {"origin": origin, "seq": seq, "prev": prev.hex()},
+                    "recorded_at": recorded_at,
+                },
+            }
+        )
+
+
+def prepare(drafts: Sequence[Draft], *, origin: str) -> list[Prepared]:
+    """Validate drafts before the write lock is taken: nobody waits for that.
+
+    What is validated is the bytes that will be signed but for their place, not the objects that they were made of.
 
     Args:
-        draft: The statement without a place.
+        drafts: Statements without a place.
         origin: Name of the log.
-        seq: Number of the entry.
-        prev: Leaf hash of the entry before.
-        recorded_at: Time of the statement.
 
     Returns:
-        The canonical payload, and the statement read back from it.
+        The same statements, ready to be signed.
 
     Raises:
-        InputError: The draft is no valid statement.
+        InputError: A draft is no valid statement.
     """
+    return [_prepare(each, origin) for each in drafts]
+
+
+def _prepare(draft: Draft, origin: str) -> Prepared:
     try:
         fields = to_jsonable_python(draft.fields, by_alias=True)
         subject = to_jsonable_python(draft.subject, by_alias=True)
     except (PydanticSerializationError, ValueError):
         raise InputError(f"The {draft.kind} holds a value that JSON cannot express.") from None
-    payload = spell(
-        {
-            "_type": STATEMENT_TYPE,
-            "subject": subject,
-            "predicateType": predicate_type(draft.kind),
-            "predicate": {
-                **fields,
-                "kind": draft.kind,
-                "ledger": {"origin": origin, "seq": seq, "prev": prev.hex()},
-                "recorded_at": recorded_at,
-            },
-        }
-    )
+    prepared = Prepared(draft.kind, subject, fields, ())
+    payload = prepared.spell(origin=origin, seq=0, prev=FIRST_PREV, recorded_at=_ANY_TIME)
     try:
-        return payload, Statement.model_validate_json(payload)
+        statement = Statement.model_validate_json(payload)
     except ValidationError as error:
         raise InputError(f"The {draft.kind} is malformed {describe(error)}.") from None
+    return replace(prepared, cases=tuple(case_ids(statement)))
 
 
 def sign_entries(
-    drafts: Sequence[Draft], signer: Signer, state: State, *, origin: str, recorded_at: str
-) -> tuple[list[Entry], list[list[str]]]:
-    """Sign drafts as the next entries of a ledger.
+    prepared: Sequence[Prepared], signer: Signer, state: State, *, origin: str, recorded_at: str
+) -> list[Entry]:
+    """Give statements their places in a ledger, and sign them as its next entries.
 
     Args:
-        drafts: What is to be recorded, in this order.
+        prepared: What is to be recorded, in this order.
         signer: Holds a record key.
         state: The ledger's end.
         origin: Name of the log.
         recorded_at: Time of the statements.
 
     Returns:
-        The entries, and the cases that each speaks of.
-
-    Raises:
-        InputError: A draft is no valid statement.
+        The entries.
     """
     prev = state.last_leaf
     entries: list[Entry] = []
-    cases: list[list[str]] = []
-    for seq, draft in enumerate(drafts, start=state.size):
-        payload, statement = place(draft, origin=origin, seq=seq, prev=prev, recorded_at=recorded_at)
+    for seq, each in enumerate(prepared, start=state.size):
+        payload = each.spell(origin=origin, seq=seq, prev=prev, recorded_at=recorded_at)
         envelope = Envelope.sign(payload, signer).to_bytes()
         leaf = merkle.leaf_hash(envelope)
-        entries.append(Entry(seq, draft.kind, recorded_at, prev, leaf, envelope))
-        cases.append(case_ids(statement))
+        entries.append(Entry(seq, each.kind, recorded_at, prev, leaf, envelope))
         prev = leaf
-    return entries, cases
+    return entries
 
 
 def store_entries(
-    connection: Connection, state: State, entries: Sequence[Entry], cases: Sequence[Sequence[str]]
+    connection: Connection, state: State, entries: Sequence[Entry], prepared: Sequence[Prepared]
 ) -> State:
     """Write entries, their tree hashes, and the look-up of their cases.
 
@@ -104,7 +129,7 @@ def store_entries(
         connection: In a transaction that holds the write lock.
         state: The ledger's end.
         entries: What comes next, at least one.
-        cases: The cases that each entry speaks of.
+        prepared: What they were made of, for the look-up of their cases.
 
     Returns:
         The new end.
@@ -125,7 +150,9 @@ def store_entries(
     inner = [{"level": level, "index": index, "hash": hash_} for (level, index), hash_ in nodes if level > 0]
     if inner:
         connection.execute(insert(NODES), inner)
-    pairs = [{"case_id": case, "seq": each.seq} for each, ids in zip(entries, cases, strict=True) for case in ids]
+    pairs = [
+        {"case_id": case, "seq": each.seq} for each, what in zip(entries, prepared, strict=True) for case in what.cases
+    ]
     if pairs:
         connection.execute(insert(ENTRY_CASES), pairs)
     last = entries[-1]

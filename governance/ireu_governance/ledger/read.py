@@ -7,7 +7,7 @@ which recomputes everything.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -15,17 +15,18 @@ from typing import Final, Self
 from sqlalchemy import Connection, Engine, Select, select
 
 from ireu_governance.core import merkle
-from ireu_governance.core.checkpoint import Checkpoint, open_checkpoint
-from ireu_governance.core.envelope import Envelope
+from ireu_governance.core.checkpoint import Checkpoint
 from ireu_governance.core.errors import ErrorCode, InputError, LedgerRefusedError, VerificationError
-from ireu_governance.core.keys import KeyFile, Role
+from ireu_governance.core.keys import KeyFile
+from ireu_governance.core.log_checkpoint import verified_checkpoint
 from ireu_governance.core.proof import LogProof
 from ireu_governance.core.statement import Statement
 from ireu_governance.ledger.database import reading
-from ireu_governance.ledger.records import Entry, Head, node_reader, read_statement
-from ireu_governance.ledger.tables import CHECKPOINTS, ENTRIES, ENTRY_CASES
+from ireu_governance.ledger.location import Location
+from ireu_governance.ledger.records import Entry, Head, node_reader, verified_statement
+from ireu_governance.ledger.tables import CHECKPOINTS, COSIGNATURES, ENTRIES, ENTRY_CASES, STAMPS
 
-__all__ = ["LedgerReader", "size_of", "verified_checkpoint"]
+__all__ = ["LedgerReader", "cosignature_lines", "cosigned_checkpoint", "size_of", "verified_checkpoint"]
 
 _PAGE: Final = 500  # entries per query while iterating: a slow reader then holds no long transaction
 
@@ -38,7 +39,7 @@ _ENTRY = select(
     ENTRIES.c.envelope,
 )
 _LAST_SEQ = select(ENTRIES.c.seq).order_by(ENTRIES.c.seq.desc()).limit(1)
-_LATEST_CHECKPOINT = select(CHECKPOINTS.c.text).order_by(CHECKPOINTS.c.size.desc()).limit(1)
+_LATEST_CHECKPOINT = select(CHECKPOINTS.c.size, CHECKPOINTS.c.text).order_by(CHECKPOINTS.c.size.desc()).limit(1)
 
 
 class LedgerReader:
@@ -46,14 +47,14 @@ class LedgerReader:
 
     Args:
         engine: From `ireu_governance.ledger.database.open_engine`.
-        path: The database file.
+        location: The database file, or the URL of a PostgreSQL database.
         key_file: Whose keys count.
         checkpoint_path: Where the latest checkpoint is published, outside the database.
     """
 
-    def __init__(self, *, engine: Engine, path: Path, key_file: KeyFile, checkpoint_path: Path) -> None:
+    def __init__(self, *, engine: Engine, location: Location, key_file: KeyFile, checkpoint_path: Path) -> None:
         self._engine = engine
-        self.path = path
+        self.location = location
         self.key_file = key_file
         self.checkpoint_path = checkpoint_path
         self._opened: tuple[str, Checkpoint] | None = None  # many proofs lead to the same checkpoint
@@ -149,19 +150,51 @@ class LedgerReader:
                 signed.
             InputError: The entry's bytes are no statement.
         """
-        keys = self.key_file.keys(Role.RECORD, at_size=entry.seq)
-        statement = read_statement(Envelope.from_bytes(entry.envelope), keys)
-        place = statement.predicate.ledger
-        if place.origin != self.key_file.origin or place.seq != entry.seq:
-            raise VerificationError(
-                f"Entry {entry.seq} was signed as entry {place.seq} of '{place.origin}'.", check="position"
-            )
-        return statement
+        return verified_statement(entry, self.key_file)
 
-    def checkpoint(self) -> str | None:
-        """Return the latest published checkpoint as it is stored, or None before the first."""
+    def checkpoint(self, size: int | None = None) -> str | None:
+        """Return a checkpoint with the cosignatures that are stored for it.
+
+        Args:
+            size: Of this size; None for the latest one.
+
+        Returns:
+            The signed note, or None when there is none.
+        """
         with reading(self._engine) as connection:
-            return connection.execute(_LATEST_CHECKPOINT).scalar()
+            return cosigned_checkpoint(connection, size)
+
+    def cosignatures(self, size: int) -> list[str]:
+        """Return the cosignatures of a checkpoint.
+
+        Args:
+            size: The checkpoint's size.
+
+        Returns:
+            Signature lines without their newlines, by the name of the witness.
+        """
+        with reading(self._engine) as connection:
+            return cosignature_lines(connection, size)
+
+    def stamps(self, size: int) -> list[tuple[str, bytes]]:
+        """Return the time stamps of a checkpoint.
+
+        Args:
+            size: The checkpoint's size.
+
+        Returns:
+            The authority and the RFC 3161 token of each, in the order in which they came.
+        """
+        query = select(STAMPS.c.authority, STAMPS.c.token).where(STAMPS.c.size == size)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.order_by(STAMPS.c.received_at, STAMPS.c.digest))
+            return [(authority, token) for authority, token in rows]
+
+    def latest_stamp_time(self) -> str | None:
+        """Return when the newest time stamp of any checkpoint came, or None before the first."""
+        query = select(STAMPS.c.received_at).order_by(STAMPS.c.received_at.desc()).limit(1)
+        with reading(self._engine) as connection:
+            return connection.execute(query).scalar()
 
     def prove_inclusion(self, seq: int, size: int | None = None) -> LogProof:
         """Prove that an entry is in the ledger.
@@ -177,11 +210,8 @@ class LedgerReader:
             InputError: There is no such checkpoint, or it does not cover the entry.
             LedgerRefusedError: What is stored does not lead to the published root.
         """
-        query = _LATEST_CHECKPOINT
-        if size is not None:
-            query = query.where(CHECKPOINTS.c.size == size)
         with reading(self._engine) as connection:
-            text = connection.execute(query).scalar()
+            text = cosigned_checkpoint(connection, size)
             if text is None:
                 which = "has no checkpoint" if size is None else f"has no checkpoint of size {size}"
                 raise InputError(
@@ -236,6 +266,18 @@ class LedgerReader:
                 )
             return merkle.consistency_proof(size1, size2, node_reader(connection))
 
+    def nodes(self, wanted: Sequence[merkle.NodeId]) -> Mapping[merkle.NodeId, bytes]:
+        """Return stored hashes of complete subtrees, for proofs that are built elsewhere (a `merkle.NodeReader`).
+
+        Args:
+            wanted: Level and index of each.
+
+        Raises:
+            LedgerRefusedError: One is not there.
+        """
+        with reading(self._engine) as connection:
+            return node_reader(connection)(wanted)
+
 
 def size_of(connection: Connection) -> int:
     """Return the number of entries: one more than the last entry's number."""
@@ -243,26 +285,27 @@ def size_of(connection: Connection) -> int:
     return 0 if last is None else int(last) + 1
 
 
-def verified_checkpoint(text: str, key_file: KeyFile) -> Checkpoint:
-    """Open a checkpoint with the log keys that were valid at its size.
+def cosignature_lines(connection: Connection, size: int) -> list[str]:
+    """Return the cosignatures of a checkpoint as lines without newlines, in one order everywhere."""
+    query = select(COSIGNATURES.c.name, COSIGNATURES.c.line).where(COSIGNATURES.c.size == size)
+    return [line for _, line in sorted((name, line) for name, line in connection.execute(query))]
+
+
+def cosigned_checkpoint(connection: Connection, size: int | None = None) -> str | None:
+    """Return a checkpoint with its cosignatures, as it is published.
 
     Args:
-        text: The signed note.
-        key_file: Whose keys count.
+        connection: In a transaction.
+        size: Of this size; None for the latest one.
 
     Returns:
-        The verified checkpoint.
-
-    Raises:
-        InputError: The text is no checkpoint.
-        VerificationError: No log key of that time signed it.
+        The signed note, or None when there is none.
     """
-    keys = key_file.keys(Role.LOG)
-    checkpoint = open_checkpoint(text, origin=key_file.origin, keys=keys)
-    valid = key_file.keys(Role.LOG, at_size=checkpoint.size)
-    if len(valid) < len(keys):  # a key was revoked since: then one that was valid has to have signed
-        open_checkpoint(text, origin=key_file.origin, keys=valid)
-    return checkpoint
+    query = _LATEST_CHECKPOINT if size is None else _LATEST_CHECKPOINT.where(CHECKPOINTS.c.size == size)
+    found = connection.execute(query).first()
+    if found is None:
+        return None
+    return str(found.text) + "".join(f"{line}\n" for line in cosignature_lines(connection, found.size))
 
 
 def _fetch(connection: Connection, query: Select[int, str, str, bytes, bytes, bytes]) -> list[Entry]:

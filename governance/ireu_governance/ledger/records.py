@@ -11,11 +11,21 @@ from sqlalchemy import Connection, TextClause, text
 
 from ireu_governance.core import merkle
 from ireu_governance.core.envelope import PAYLOAD_TYPE, Envelope
-from ireu_governance.core.errors import InputError, LedgerRefusedError
-from ireu_governance.core.keys import PublicKey
+from ireu_governance.core.errors import InputError, LedgerRefusedError, VerificationError
+from ireu_governance.core.keys import KeyFile, PublicKey, Role
 from ireu_governance.core.statement import Statement
 
-__all__ = ["FIRST_PREV", "Entry", "Head", "case_ids", "node_reader", "read_statement"]
+__all__ = [
+    "FIRST_PREV",
+    "Entry",
+    "Head",
+    "case_ids",
+    "node_reader",
+    "node_sql",
+    "node_values",
+    "read_statement",
+    "verified_statement",
+]
 
 FIRST_PREV: Final = bytes(merkle.HASH_SIZE)
 """What stands as the hash of the entry before the first one."""
@@ -70,6 +80,30 @@ def read_statement(envelope: Envelope, keys: Sequence[PublicKey]) -> Statement:
     return Statement.from_bytes(payload)
 
 
+def verified_statement(entry: Entry, key_file: KeyFile) -> Statement:
+    """Return what an entry says, after checking who signed it and where it stands.
+
+    Args:
+        entry: As it is stored.
+        key_file: Whose keys count.
+
+    Returns:
+        The statement.
+
+    Raises:
+        VerificationError: No record key of that time signed it, or it stands elsewhere than it was signed.
+        InputError: The entry's bytes are no statement.
+    """
+    keys = key_file.keys(Role.RECORD, at_size=entry.seq)
+    statement = read_statement(Envelope.from_bytes(entry.envelope), keys)
+    place = statement.predicate.ledger
+    if place.origin != key_file.origin or place.seq != entry.seq:
+        raise VerificationError(
+            f"Entry {entry.seq} was signed as entry {place.seq} of '{place.origin}'.", check="position"
+        )
+    return statement
+
+
 def case_ids(statement: Statement) -> list[str]:
     """Return the cases that a statement speaks of, each once, sorted."""
     return sorted({case.case_id for case in getattr(statement.predicate, "cases", ())})
@@ -88,12 +122,8 @@ def node_reader(connection: Connection) -> merkle.NodeReader:
     def read(wanted: Sequence[merkle.NodeId]) -> Mapping[merkle.NodeId, bytes]:
         if not wanted:
             return {}
-        leaves = [index for level, index in wanted if level == 0]
-        inner = [node for node in wanted if node[0] > 0]
-        values = {f"seq{number}": index for number, index in enumerate(leaves)}
-        for number, (level, index) in enumerate(inner):
-            values[f"level{number}"], values[f"index{number}"] = level, index
-        rows = connection.execute(_node_query(len(inner), len(leaves)), values)
+        inner, leaves, values = node_values(wanted)
+        rows = connection.execute(_node_query(inner, leaves), values)
         found = {(level, index): hash_ for level, index, hash_ in rows}
         for node in wanted:
             if len(found.get(node, b"")) != merkle.HASH_SIZE:
@@ -106,8 +136,29 @@ def node_reader(connection: Connection) -> merkle.NodeReader:
     return read
 
 
+def node_values(wanted: Sequence[merkle.NodeId]) -> tuple[int, int, dict[str, int]]:
+    """Return how many interior and leaf hashes are wanted, and the values for `node_sql`."""
+    leaves = [index for level, index in wanted if level == 0]
+    inner = [node for node in wanted if node[0] > 0]
+    values = {f"seq{number}": index for number, index in enumerate(leaves)}
+    for number, (level, index) in enumerate(inner):
+        values[f"level{number}"], values[f"index{number}"] = level, index
+    return len(inner), len(leaves), values
+
+
 @lru_cache(maxsize=1024)
 def _node_query(inner: int, leaves: int) -> TextClause:
+    return text(node_sql(inner, leaves))
+
+
+@lru_cache(maxsize=1024)
+def node_sql(inner: int, leaves: int) -> str:
+    """Return the query for tree hashes: rows of level, index and hash.
+
+    Args:
+        inner: Number of interior hashes, parameters ``level0``, ``index0`` and so on.
+        leaves: Number of leaf hashes, parameters ``seq0`` and so on.
+    """
     # A join, since SQLite walks through the whole table for `(level, "index") IN (VALUES …)`; and text, since
     # SQLAlchemy takes longer to build an expression of thirty parameters than the database to answer it.
     parts = []
@@ -120,4 +171,4 @@ def _node_query(inner: int, leaves: int) -> TextClause:
     if leaves:
         numbers = ", ".join(f":seq{number}" for number in range(leaves))
         parts.append(f"SELECT 0, seq, leaf_hash FROM entries WHERE seq IN ({numbers})")  # noqa: S608 (the same)
-    return text(" UNION ALL ".join(parts))
+    return " UNION ALL ".join(parts)

@@ -13,7 +13,7 @@ from ireu_governance.ledger.tables import SCHEMA_VERSION
 if TYPE_CHECKING:
     from alembic.config import Config
 
-__all__ = ["check_schema", "expect_schema", "migrate"]
+__all__ = ["check_schema", "expect_schema", "migrate", "stored_version"]
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -52,14 +52,37 @@ def expect_schema(connection: Connection) -> None:
     Raises:
         LedgerError: The tables are not those of this version.
     """
-    if not inspect(connection).has_table("alembic_version"):
-        raise LedgerError("The database holds no ledger.", hint="Check the path of the ledger.")
-    version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    if version != SCHEMA_VERSION:
+    version = stored_version(connection)
+    if version < SCHEMA_VERSION:
         raise LedgerError(
-            f"The ledger's tables are of version {str(version)[:20]}, this ireu uses {SCHEMA_VERSION}.",
+            f"The ledger's tables are of version {version}, this ireu uses {SCHEMA_VERSION}.",
+            hint="Make a backup, then bring them up to date with: ireu ledger migrate",
+        )
+    if version > SCHEMA_VERSION:
+        raise LedgerError(
+            f"The ledger's tables are of version {version}, this ireu knows those up to {SCHEMA_VERSION}.",
             hint="Use the release of ireu that wrote it last, or a newer one.",
         )
+
+
+def stored_version(connection: Connection) -> str:
+    """Return the version of the tables that a database has.
+
+    Args:
+        connection: In any transaction.
+
+    Returns:
+        Four digits, unless someone wrote something else.
+
+    Raises:
+        LedgerError: The database holds no ledger.
+    """
+    version = None
+    if inspect(connection).has_table("alembic_version"):
+        version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if version is None:
+        raise LedgerError("The database holds no ledger.", hint="Check the setting 'database', or run: ireu init")
+    return str(version)[:20]
 
 
 def _config(connection: Connection) -> Config:

@@ -2,36 +2,43 @@
 
 `entries` is the ledger: one signed envelope a row, chained by `prev`. `nodes` holds the interior hashes of
 the Merkle tree over the entries, so that appending and proving cost O(log n); its leaves are
-`entries.leaf_hash`. `checkpoints` are the heads that were published. `entry_cases` says which entries speak
-of which case; it is derived from the envelopes and kept for look-up only. `meta` names the ledger. Nothing is
-ever changed or removed in any of them: triggers in the database see to it
-(`ireu_governance.ledger.database`), and the audit trusts neither them nor anything else that is not signed.
+`entries.leaf_hash`. `checkpoints` are the heads that were published, `cosignatures` and `stamps` what witnesses
+and time-stamping authorities say about them. `entry_cases` says which entries speak of which case; it is
+derived from the envelopes and kept for look-up only. `meta` names the ledger. Nothing is ever changed or
+removed in any of them: triggers in the database see to it (`ireu_governance.ledger.database`), and the audit
+trusts neither them nor anything else that is not signed.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar, cast
 
-from sqlalchemy import CheckConstraint, Dialect, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, CheckConstraint, Dialect, LargeBinary, MetaData, Table, Text
+from sqlalchemy.ext.compiler import compiles
 from sqlmodel import Field, SQLModel
 
 __all__ = [
     "CHECKPOINTS",
+    "COSIGNATURES",
     "ENTRIES",
     "ENTRY_CASES",
     "META",
     "NODES",
     "SCHEMA_VERSION",
+    "STAMPS",
     "Blob",
     "CheckpointRow",
+    "CosignatureRow",
     "EntryCaseRow",
     "EntryRow",
     "LedgerTable",
     "MetaRow",
     "NodeRow",
+    "Number",
+    "StampRow",
 ]
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 """The newest revision in `migrations/versions`; a test keeps the two together."""
 
 # Fixed names, so that a migration can name a constraint that it alters.
@@ -56,6 +63,15 @@ class Blob(LargeBinary):
 
     def result_processor(self, dialect: Dialect, coltype: object) -> None:
         """Return nothing: drivers give bytes."""
+
+
+class Number(BigInteger):
+    """A number of 64 bits, which SQLite calls INTEGER and nothing else in a strict table."""
+
+
+@compiles(Number, "sqlite")
+def _spell_number(element: Number, compiler: object, **options: object) -> str:  # noqa: ARG001 - SQLAlchemy's form
+    return "INTEGER"
 
 
 class LedgerTable(SQLModel):
@@ -85,7 +101,7 @@ class EntryRow(LedgerTable, table=True):
         _STRICT,
     )
 
-    seq: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    seq: int = Field(primary_key=True, sa_type=Number, sa_column_kwargs={"autoincrement": False})
     kind: str = Field(sa_type=Text)
     recorded_at: str = Field(sa_type=Text)
     prev: bytes = Field(sa_type=Blob, unique=True)
@@ -110,7 +126,7 @@ class NodeRow(LedgerTable, table=True):
     )
 
     level: int = Field(primary_key=True)
-    index: int = Field(primary_key=True)
+    index: int = Field(primary_key=True, sa_type=Number)
     hash: bytes = Field(sa_type=Blob)
 
 
@@ -130,10 +146,58 @@ class CheckpointRow(LedgerTable, table=True):
         _STRICT,
     )
 
-    size: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
-    number: int = Field(unique=True)
+    size: int = Field(primary_key=True, sa_type=Number, sa_column_kwargs={"autoincrement": False})
+    number: int = Field(unique=True, sa_type=Number)
     text: str = Field(sa_type=Text)
     published_at: str = Field(sa_type=Text)
+
+
+class CosignatureRow(LedgerTable, table=True):
+    """What a witness signed under a checkpoint.
+
+    Attributes:
+        size: The checkpoint's size.
+        digest: SHA-256 of the line; a post-quantum line is too long to be a key itself.
+        name: The witness's name, as it stands in the line.
+        line: The signature line of the note, without its newline.
+        received_at: When it came; not signed, for people to read.
+    """
+
+    __tablename__: ClassVar[str] = "cosignatures"
+    __table_args__ = (
+        CheckConstraint("length(digest) = 32", name="digest"),
+        _CLUSTERED,
+    )
+
+    size: int = Field(primary_key=True, sa_type=Number)
+    digest: bytes = Field(primary_key=True, sa_type=Blob)
+    name: str = Field(sa_type=Text)
+    line: str = Field(sa_type=Text)
+    received_at: str = Field(sa_type=Text)
+
+
+class StampRow(LedgerTable, table=True):
+    """What a time-stamping authority signed over a checkpoint.
+
+    Attributes:
+        size: The checkpoint's size.
+        digest: SHA-256 of the token.
+        authority: Whom the token is from.
+        token: The RFC 3161 token.
+        received_at: When it came; not signed, for people to read.
+    """
+
+    __tablename__: ClassVar[str] = "stamps"
+    __table_args__ = (
+        CheckConstraint("length(digest) = 32", name="digest"),
+        _CLUSTERED,
+    )
+
+    size: int = Field(primary_key=True, sa_type=Number)
+    digest: bytes = Field(primary_key=True, sa_type=Blob)
+    authority: str = Field(sa_type=Text)
+    token: bytes = Field(sa_type=Blob)
+    received_at: str = Field(sa_type=Text)
 
 
 class EntryCaseRow(LedgerTable, table=True):
@@ -143,7 +207,7 @@ class EntryCaseRow(LedgerTable, table=True):
     __table_args__ = (_CLUSTERED,)
 
     case_id: str = Field(primary_key=True, sa_type=Text)
-    seq: int = Field(primary_key=True)
+    seq: int = Field(primary_key=True, sa_type=Number)
 
 
 class MetaRow(LedgerTable, table=True):
@@ -164,5 +228,7 @@ def _table(model: type[LedgerTable]) -> Table:
 ENTRIES = _table(EntryRow)
 NODES = _table(NodeRow)
 CHECKPOINTS = _table(CheckpointRow)
+COSIGNATURES = _table(CosignatureRow)
+STAMPS = _table(StampRow)
 ENTRY_CASES = _table(EntryCaseRow)
 META = _table(MetaRow)

@@ -158,3 +158,59 @@ def test_lost_ledger_and_lost_vault_are_named(workspace: Workspace) -> None:
     shutil.rmtree(workspace.root / "vault")
     with pytest.raises(LedgerError, match="no evidence vault"):
         workspace.open_vault()
+
+
+class TestDatabase:
+    def test_ledger_may_lie_in_another_file(self, tmp_path: Path) -> None:
+        (tmp_path / "disk").mkdir()
+        workspace = Workspace.create(tmp_path / "work", organisation="Example", database="../disk/l.db")
+        assert not (workspace.root / "ledger.db").exists()
+        assert workspace.ledger_path == workspace.ledger_location == workspace.root / "../disk/l.db"
+        with Workspace(workspace.root).open_ledger() as ledger:
+            assert ledger.head().size == 0
+
+    def test_environment_says_where_it_is(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("IREU_DATABASE", str(tmp_path / "l.db"))
+        Workspace.create(tmp_path / "work", organisation="Example")
+        assert (tmp_path / "l.db").exists()
+        monkeypatch.delenv("IREU_DATABASE")
+        assert Workspace(tmp_path / "work").ledger_path == tmp_path / "l.db"  # it was written down
+
+    @pytest.mark.parametrize("database", ["postgresql://me:hush@host/db", "mysql://me:hush@host/db"])
+    def test_password_and_other_databases_are_refused_before_anything_is_made(
+        self, tmp_path: Path, database: str
+    ) -> None:
+        with pytest.raises(ConfigError) as caught:
+            Workspace.create(tmp_path / "work", organisation="Example", database=database)
+        assert "hush" not in f"{caught.value} {caught.value.hint}"
+        assert not (tmp_path / "work").exists()
+
+    def test_server_that_is_not_there_leaves_no_workspace(self, tmp_path: Path) -> None:
+        pytest.importorskip("psycopg")
+        with pytest.raises(LedgerError):
+            Workspace.create(tmp_path / "work", organisation="Example", database="postgresql://me@127.0.0.1:1/db")
+        assert not (tmp_path / "work").exists()
+
+    def test_missing_driver_is_said_to_be_missing(self, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+        import sys
+
+        monkeypatch.setenv("IREU_DATABASE", "postgresql://me@host/db")
+        monkeypatch.setitem(sys.modules, "psycopg", None)
+        with pytest.raises(ConfigError) as caught:
+            Workspace(workspace.root).open_ledger()
+        assert caught.value.code is ErrorCode.EXTRA_MISSING
+        assert "ireu-sdk[postgres]" in caught.value.hint
+
+    def test_path_of_a_ledger_on_a_server_is_refused(
+        self, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("IREU_DATABASE", "postgresql://me@host/db")
+        with pytest.raises(ConfigError, match="PostgreSQL"):
+            Workspace(workspace.root).ledger_path
+
+    def test_copies_of_the_checkpoint_are_written(self, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("IREU_CHECKPOINT_COPIES", '["encoders/copy"]')
+        again = Workspace(workspace.root)
+        with again.open_ledger() as ledger:
+            text = ledger.publish(again.signer(Role.LOG))
+        assert [each.read_text() for each in again.checkpoint_copies] == [text]

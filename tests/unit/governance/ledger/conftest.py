@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fixtures.postgres import each_database, postgres, sqlite_only
 
 sys.path.append(str(Path(__file__).parents[3] / "scenario"))  # for the ledger simulator
 
@@ -14,10 +15,12 @@ from ledger_simulator import LedgerSimulator
 
 from ireu_governance.ledger.append import Ledger
 
+__all__ = ["each_database", "filled", "ledger", "postgres", "simulator", "sqlite_only"]
+
 
 @pytest.fixture
-def simulator(tmp_path: Path) -> LedgerSimulator:
-    """An empty ledger."""
+def simulator(tmp_path: Path, each_database: str) -> LedgerSimulator:
+    """An empty ledger, in each database."""
     return LedgerSimulator.build(tmp_path / "ledger", 0)
 
 
@@ -29,6 +32,6 @@ def ledger(simulator: LedgerSimulator) -> Iterator[Ledger]:
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> LedgerSimulator:
+def filled(tmp_path_factory: pytest.TempPathFactory, each_database: str) -> LedgerSimulator:
     """A ledger of 30 entries that tests only read; checkpoints at 7, 16 and 30."""
     return LedgerSimulator.build(tmp_path_factory.mktemp("filled") / "ledger", 30, published=(7, 16, 30))

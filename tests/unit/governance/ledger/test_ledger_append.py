@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from pathlib import Path
 
@@ -15,8 +14,9 @@ from ireu_governance.core.envelope import Envelope
 from ireu_governance.core.errors import ConfigError, ErrorCode, InputError, IreuError, LedgerError
 from ireu_governance.core.statement import Draft
 from ireu_governance.ledger import append as append_module
+from ireu_governance.ledger import published as published_module
 from ireu_governance.ledger.append import Ledger
-from ireu_governance.ledger.database import reading
+from ireu_governance.ledger.database import reading, writing
 
 
 def test_entries_are_numbered_chained_signed_and_hashed(simulator: LedgerSimulator, ledger: Ledger) -> None:
@@ -34,6 +34,7 @@ def test_entries_are_numbered_chained_signed_and_hashed(simulator: LedgerSimulat
         prev = each.leaf_hash
 
 
+@pytest.mark.usefixtures("each_database")
 def test_tree_is_the_same_however_entries_are_batched(tmp_path: Path) -> None:
     story = make_story(23)
     for number, sizes in enumerate(([23], [1] * 23, [2, 3, 5, 7, 6], [16, 7])):
@@ -173,19 +174,17 @@ class TestTime:
 class TestStorage:
     def test_locked_ledger_is_reported_after_the_timeout_and_left_as_it_was(self, simulator: LedgerSimulator) -> None:
         simulator.append()
-        holder = sqlite3.connect(simulator.path, isolation_level=None)
-        holder.execute("BEGIN IMMEDIATE")
         with simulator.open(timeout_s=0.2) as ledger:
-            with pytest.raises(LedgerError) as caught:
-                ledger.append([make_draft()], simulator.keys.record)
-            assert caught.value.code is ErrorCode.LEDGER_LOCKED
-            assert ledger.head().size == 1  # readers are not kept out
-            holder.execute("ROLLBACK")
-            holder.close()
+            with simulator.open() as holder, writing(holder._engine):
+                with pytest.raises(LedgerError) as caught:
+                    ledger.append([make_draft()], simulator.keys.record)
+                assert caught.value.code is ErrorCode.LEDGER_LOCKED
+                assert ledger.head().size == 1  # readers are not kept out
             ledger.append([make_draft()], simulator.keys.record)
         report = simulator.audit()
         assert (report.size, report.findings) == (2, ())
 
+    @pytest.mark.usefixtures("sqlite_only")
     def test_full_disk_is_reported_and_leaves_the_ledger_as_it_was(
         self, simulator: LedgerSimulator, ledger: Ledger
     ) -> None:
@@ -203,6 +202,7 @@ class TestStorage:
         report = simulator.audit()
         assert (report.size, report.findings) == (2, ())
 
+    @pytest.mark.usefixtures("sqlite_only")
     def test_commits_are_durable(self, ledger: Ledger) -> None:
         # FULL (2) in WAL mode: fsync before a commit is acknowledged.
         with reading(ledger._engine) as connection:
@@ -210,12 +210,13 @@ class TestStorage:
             assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
 
     def test_existing_file_is_never_written_over(self, simulator: LedgerSimulator, tmp_path: Path) -> None:
-        for path, checkpoint in (
-            (simulator.path, tmp_path / "new"),
-            (tmp_path / "new.db", simulator.path),
+        simulator.publish()
+        for location, checkpoint in (
+            (simulator.location, tmp_path / "new"),
+            (tmp_path / "new.db", simulator.checkpoint_path),
         ):
             with pytest.raises(ConfigError) as caught:
-                Ledger.create(path, key_file=simulator.keys.key_file, checkpoint_path=checkpoint)
+                Ledger.create(location, key_file=simulator.keys.key_file, checkpoint_path=checkpoint)
             assert caught.value.code is ErrorCode.WORKSPACE_EXISTS
 
     def test_creation_that_fails_leaves_nothing(
@@ -281,7 +282,7 @@ class TestPublish:
             raise RuntimeError("power")
 
         with monkeypatch.context() as patch:
-            patch.setattr(append_module, "write_atomically", fail)
+            patch.setattr(published_module, "write_atomically", fail)
             with pytest.raises(RuntimeError):
                 ledger.publish(simulator.keys.log)
         assert simulator.audit().findings == ()
@@ -293,7 +294,7 @@ class TestPublish:
     ) -> None:
         # Between the commit of the first checkpoint and its file, others see the one without the other.
         with simulator.open() as publisher, simulator.open() as other:
-            original = publisher._write_file
+            original = publisher.write_checkpoint_file
             thread = threading.Thread(target=lambda: other.append([make_draft()], simulator.keys.record))
 
             def delayed() -> None:
@@ -302,7 +303,7 @@ class TestPublish:
                 assert thread.is_alive()  # it waits
                 original()
 
-            monkeypatch.setattr(publisher, "_write_file", delayed)
+            monkeypatch.setattr(publisher, "write_checkpoint_file", delayed)
             publisher.publish(simulator.keys.log)
             thread.join()
         report = simulator.audit()
@@ -322,14 +323,14 @@ class TestPublish:
     ) -> None:
         simulator.publish()
         with simulator.open() as slow, simulator.open() as fast:
-            original = slow._write_file
+            original = slow.write_checkpoint_file
 
             def delayed() -> None:
                 fast.append([make_draft()], simulator.keys.record)
                 fast.publish(simulator.keys.log)
                 original()
 
-            monkeypatch.setattr(slow, "_write_file", delayed)
+            monkeypatch.setattr(slow, "write_checkpoint_file", delayed)
             slow.append([make_draft()], simulator.keys.record)
             older = slow.publish(simulator.keys.log)
             newer = simulator.checkpoint_path.read_text()

@@ -117,6 +117,7 @@ def test_what_is_no_removal_gets_no_certificate(
     assert code is None or caught.value.code is code
 
 
+@pytest.mark.usefixtures("sqlite_only")
 def test_certificate_survives_the_loss_of_the_ledger(removed: LedgerSimulator, tmp_path: Path) -> None:
     removed.append(draft("verification", make_verification(3)))
     removed.publish()

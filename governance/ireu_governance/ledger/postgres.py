@@ -1,0 +1,262 @@
+"""A ledger in PostgreSQL: how it is connected to, locked and protected, and what its errors mean.
+
+A writer takes an advisory lock in a statement of its own, and only then looks at the ledger. In READ COMMITTED
+each statement sees what was committed before it began, so the head that is read is the head that the writer
+before left. (REPEATABLE READ would keep the view from before the wait: two writers would read the same head.)
+Readers see one snapshot from their first query to their end.
+"""
+
+from __future__ import annotations
+
+import sys
+from math import ceil
+from typing import TYPE_CHECKING, Final, cast
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.pool import QueuePool
+
+from ireu_governance.core.errors import ConfigError, ErrorCode, LedgerError, MissingExtraError
+
+if TYPE_CHECKING:
+    import psycopg
+
+__all__ = ["TRIGGERS", "driver_errors", "has_ledger", "meaning_of", "open_engine", "stored_triggers"]
+
+_LOCK_CLASS: Final = 0x49524555  # "IREU": apart from other applications' advisory locks
+_APPEND_ONLY: Final = ("entries", "nodes", "checkpoints", "cosignatures", "stamps", "entry_cases", "meta")
+
+# One round trip: the lock first, in a statement of its own. It is bound to the table that the queries will find,
+# whatever the search path; before there is one, to the schema. `remote_apply` promises more than `on`, and stays.
+_BEGIN_WRITE: Final = (
+    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
+    " SET LOCAL lock_timeout = {timeout_ms};"
+    " SELECT set_config('synchronous_commit', 'on', true)"
+    " WHERE current_setting('synchronous_commit') <> 'remote_apply';"
+    " SELECT pg_advisory_xact_lock({lock_class},"
+    " coalesce(to_regclass('entries')::oid, to_regnamespace(current_schema()::text)::oid, 0)::int)"
+)
+_BEGIN_READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = {timeout_ms}"
+
+_ROW, _BEFORE, _INSERT, _DELETE, _UPDATE, _TRUNCATE = 1, 2, 4, 8, 16, 32  # the bits of pg_trigger.tgtype
+
+REFUSE_BODY: Final = (
+    "BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation'; END"
+)
+
+
+def _insert_body(condition: str, message: str) -> str:
+    return (
+        f"BEGIN IF {condition} THEN RAISE EXCEPTION '{message}'"
+        " USING ERRCODE = 'integrity_constraint_violation'; END IF; RETURN NEW; END"
+    )
+
+
+def _of_checkpoint(table: str) -> tuple[str, str, str]:
+    body = _insert_body(
+        "NOT EXISTS (SELECT 1 FROM checkpoints WHERE size = NEW.size)",
+        f"{table} are about a checkpoint that is there",
+    )
+    return f"{table}_of_checkpoint", table, body
+
+
+_INSERT_TRIGGERS: Final = (
+    (
+        "entries_in_order",
+        "entries",
+        _insert_body(
+            "NEW.seq <> coalesce((SELECT max(seq) + 1 FROM entries), 0)"
+            " OR NEW.prev <> coalesce((SELECT leaf_hash FROM entries ORDER BY seq DESC LIMIT 1),"
+            " decode(repeat('00', 32), 'hex'))",
+            "an entry must continue the last one",
+        ),
+    ),
+    (
+        "checkpoints_in_order",
+        "checkpoints",
+        _insert_body(
+            "NEW.size <= coalesce((SELECT max(size) FROM checkpoints), -1)"
+            " OR NEW.number <> coalesce((SELECT max(number) + 1 FROM checkpoints), 0)"
+            " OR NEW.size > coalesce((SELECT max(seq) + 1 FROM entries), 0)",
+            "a checkpoint must follow the last one and cover what is there",
+        ),
+    ),
+    _of_checkpoint("cosignatures"),
+    _of_checkpoint("stamps"),
+)
+
+
+def _spell(table: str, kind: int, body: str) -> str:
+    # As `stored_triggers` spells them: enabled (A) also for replication, search path pinned to the schema.
+    return f"{table} {kind} A pinned {body}"
+
+
+TRIGGERS: Final[dict[str, str]] = {
+    **{
+        f"{table}_no_{action}": _spell(table, _BEFORE | bit, REFUSE_BODY)
+        for table in _APPEND_ONLY
+        for action, bit in (("update", _UPDATE), ("delete", _DELETE), ("truncate", _TRUNCATE))
+    },
+    **{name: _spell(table, _ROW | _BEFORE | _INSERT, body) for name, table, body in _INSERT_TRIGGERS},
+}
+"""Every trigger of a ledger, by name, in the words of `stored_triggers`."""
+
+_STORED: Final = """
+SELECT t.tgname, concat_ws(' ', c.relname, t.tgtype::text, t.tgenabled::text,
+    CASE WHEN p.proconfig = ARRAY['search_path=' || quote_ident(n.nspname) || ', pg_temp']
+        AND t.tgqual IS NULL AND NOT p.prosecdef AND l.lanname = 'plpgsql' THEN 'pinned' ELSE 'loose' END,
+    p.prosrc)
+FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_language l ON l.oid = p.prolang
+WHERE NOT t.tgisinternal AND c.relname::text = ANY(%(tables)s) AND pg_table_is_visible(c.oid)
+UNION ALL SELECT r.rulename, 'rule' FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
+WHERE c.relkind IN ('r', 'p') AND c.relname::text = ANY(%(tables)s) AND pg_table_is_visible(c.oid)
+UNION ALL SELECT 'row security of ' || c.relname, 'policy' FROM pg_class c
+WHERE c.relrowsecurity AND c.relname::text = ANY(%(tables)s) AND pg_table_is_visible(c.oid)
+"""
+
+
+def open_engine(url: str, *, write: bool, timeout_s: float) -> Engine:
+    """Return an engine over a PostgreSQL database; nothing is connected to yet.
+
+    Args:
+        url: As libpq takes it. Its password comes from the URL itself (which then stands in the environment, never
+            in a file of the workspace), from PGPASSWORD, ~/.pgpass, or a service file.
+        write: Whether the ledger will be written to.
+        timeout_s: How long to wait for a connection, and for a lock that another process holds.
+
+    Returns:
+        The engine; every transaction on it is begun by `reading` or `writing` of `ireu_governance.ledger.database`.
+
+    Raises:
+        MissingExtraError: The driver is not installed.
+        ConfigError: The URL cannot be read.
+    """
+    try:
+        import psycopg
+        from psycopg.conninfo import conninfo_to_dict
+    except ImportError:
+        raise MissingExtraError("postgres", "A ledger in PostgreSQL") from None
+    try:
+        options = conninfo_to_dict(url)
+    except psycopg.Error:
+        # libpq repeats a part of the URL in its message, which can be one of the password.
+        raise ConfigError(
+            "The setting 'database' is no PostgreSQL URL.",
+            hint="Write it as postgresql://user@host/database, with special characters as %XX.",
+        ) from None
+    options.setdefault("connect_timeout", max(2, ceil(timeout_s)))
+    options.setdefault("application_name", "ireu")
+
+    def connect() -> psycopg.Connection[tuple[object, ...]]:
+        # autocommit: the driver begins nothing by itself, see `begin`.
+        connection = psycopg.connect(autocommit=True, **options)  # type: ignore[arg-type]
+        try:
+            if write:
+                _expect_durable(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    engine = create_engine(
+        "postgresql+psycopg://", creator=connect, poolclass=QueuePool, pool_timeout=timeout_s, pool_pre_ping=True
+    )
+    timeout_ms = max(1, int(1000 * timeout_s))
+    begin_write = _BEGIN_WRITE.format(timeout_ms=timeout_ms, lock_class=_LOCK_CLASS)
+    begin_read = _BEGIN_READ.format(timeout_ms=timeout_ms)
+
+    def begin(connection: Connection) -> None:
+        raw = cast("psycopg.Connection[tuple[object, ...]]", connection.connection.dbapi_connection)
+        is_write = connection.get_execution_options().get("ledger_write", False)
+        raw.execute((begin_write if is_write else begin_read).encode())
+
+    event.listen(engine, "begin", begin)
+    return engine
+
+
+def _expect_durable(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    row = connection.execute("SELECT current_setting('fsync')").fetchone()
+    if row != ("on",):
+        raise LedgerError(
+            "The PostgreSQL server runs with fsync off: a power cut would take back what it has acknowledged.",
+            hint="Set fsync = on in postgresql.conf, and restart the server.",
+        )
+
+
+def has_ledger(connection: Connection) -> bool:
+    """Return whether the database holds a ledger, or a table that would be in the way of one."""
+    query = "SELECT count(to_regclass(name)) FROM unnest(%(tables)s::text[]) AS wanted (name)"
+    found = connection.exec_driver_sql(query, {"tables": [*_APPEND_ONLY, "alembic_version"]}).scalar_one()
+    return bool(found)
+
+
+def stored_triggers(connection: Connection) -> dict[str, str]:
+    """Return the triggers that the ledger's tables really have, by name, with what they do.
+
+    Rules and row-level security are listed too: they can change what is written or read, and a ledger has none.
+    """
+    rows = connection.exec_driver_sql(_STORED, {"tables": list(_APPEND_ONLY)})
+    return {str(name): str(text) for name, text in rows}
+
+
+def driver_errors() -> tuple[type[Exception], ...]:
+    """Return what the driver raises; nothing while it is not even loaded."""
+    driver = sys.modules.get("psycopg")
+    return () if driver is None else (cast(type[Exception], driver.Error),)
+
+
+def meaning_of(cause: BaseException | None) -> LedgerError | None:
+    """Return what an error of the driver means for the ledger, or None when it is no particular one."""
+    state = str(getattr(cause, "sqlstate", None) or "")
+    if state in _MEANINGS:
+        message, hint, code = _MEANINGS[state]
+        return LedgerError(message, hint=hint, code=code)
+    if state.startswith("23"):
+        return None  # refused by a constraint or trigger, as in any database
+    detail = str(cause).strip().splitlines()[0][:300] if str(cause or "").strip() else "no reason was given"
+    if detail.startswith(_NOT_CONNECTED) or state.startswith("28"):
+        return LedgerError(
+            f"The database server cannot be reached: {detail.removesuffix('.')}.",
+            hint="Check the server, the setting 'database' and the password (PGPASSWORD or ~/.pgpass).",
+        )
+    if (not state and type(cause).__name__ == "OperationalError") or state.startswith(("08", "57P")):
+        return LedgerError(
+            f"The connection to the database server was lost: {detail.removesuffix('.')}.",
+            hint="If a change was under way, look with 'ireu ledger log' whether it arrived before repeating it.",
+        )
+    return None
+
+
+_NOT_CONNECTED: Final = ("connection failed", "connection timeout", "failed to resolve", "connection is bad")
+_GRANTS_HINT: Final = "Grant the role what docs/configuration.md lists."
+_MEANINGS: Final[dict[str, tuple[str, str, ErrorCode]]] = {
+    "55P03": (
+        "Another process holds the ledger and did not let go of it in time.",
+        "Try again; if it stays so, look for a process that hangs.",
+        ErrorCode.LEDGER_LOCKED,
+    ),
+    "40P01": ("Another process holds the ledger.", "Try again.", ErrorCode.LEDGER_LOCKED),
+    "53100": (
+        "The disk is full; nothing was written to the ledger.",
+        "Make room on the database server and try again.",
+        ErrorCode.DISK_FULL,
+    ),
+    "53300": (
+        "The database server takes no more connections.",
+        "Try again later, or raise max_connections.",
+        ErrorCode.LEDGER_UNAVAILABLE,
+    ),
+    "25006": (
+        "The ledger cannot be written: it is read-only here.",
+        "Connect to the primary server.",
+        ErrorCode.LEDGER_UNAVAILABLE,
+    ),
+    "42501": ("The database role may not do this.", _GRANTS_HINT, ErrorCode.LEDGER_UNAVAILABLE),
+    "42P01": ("The database holds no ledger.", "Check the setting 'database'.", ErrorCode.LEDGER_UNAVAILABLE),
+    "3D000": ("There is no such database.", "Check the setting 'database'.", ErrorCode.LEDGER_UNAVAILABLE),
+    "3F000": (
+        "The database has no schema to put a ledger in.",
+        "Make one, and name it in the search path.",
+        ErrorCode.LEDGER_UNAVAILABLE,
+    ),
+}
