@@ -8,7 +8,10 @@
     │   └── MissingExtraError   an optional part of the package is not installed          exit 2
     ├── LedgerError             the ledger cannot be used now (locked, absent, full)      exit 2
     │   └── LedgerRefusedError  the ledger contradicts what was published before          exit 1
+    ├── QueueError              the queue of jobs cannot be reached or used now           exit 2
     ├── EncoderError            an encoder cannot be loaded or does not fit               exit 2
+    ├── OutboundError           another server is not asked, or its answer not taken      exit 2
+    ├── ServiceError            a service refuses a request, or cannot answer it now      exit 2
     ├── RunInterruptedError     a removal was stopped and can be resumed                  exit 130
     └── VerificationError       a named check was made and failed                         exit 1
 
@@ -30,7 +33,11 @@ __all__ = [
     "LedgerError",
     "LedgerRefusedError",
     "MissingExtraError",
+    "OutboundError",
+    "QueueError",
+    "Refusal",
     "RunInterruptedError",
+    "ServiceError",
     "VerificationError",
 ]
 
@@ -42,6 +49,9 @@ class ErrorCode(StrEnum):
     INPUT_TOO_LARGE = "input-too-large"
     INPUT_MISSING = "input-missing"
     INPUT_NOT_A_CERTIFICATE = "input-not-a-certificate"
+    INPUT_TOO_NEW = "input-too-new"
+    CERTIFICATE_UNKNOWN = "certificate-unknown"
+    TIMESTAMP_UNAVAILABLE = "timestamp-unavailable"
     PORTRAITS_EMPTY = "portraits-empty"
     PORTRAIT_UNREADABLE = "portrait-unreadable"
     PORTRAIT_NO_FACE = "portrait-no-face"
@@ -57,13 +67,44 @@ class ErrorCode(StrEnum):
     LEDGER_UNAVAILABLE = "ledger-unavailable"
     LEDGER_LOCKED = "ledger-locked"
     LEDGER_ROLLED_BACK = "ledger-rolled-back"
+    NETWORK_UNAVAILABLE = "network-unavailable"
+    WITNESS_QUORUM_MISSING = "witness-quorum-missing"
+    WITNESS_REFUSED = "witness-refused"
+    WITNESS_STATE_MISSING = "witness-state-missing"
+    MONITOR_STATE_UNUSABLE = "monitor-state-unusable"
     DISK_FULL = "disk-full"
     ENCODER_UNLOADABLE = "encoder-unloadable"
     ENCODER_UNSAFE = "encoder-unsafe"
+    ENCODER_ANSWER = "encoder-answer"
+    OUTBOUND_REFUSED = "outbound-refused"
     EVIDENCE_ERASED = "evidence-erased"
+    REQUEST_OUT_OF_ORDER = "request-out-of-order"
+    JOB_UNKNOWN = "job-unknown"
+    JOB_UNFINISHED = "job-unfinished"
+    JOB_CANCELLED = "job-cancelled"
+    QUEUE_UNAVAILABLE = "queue-unavailable"
+    INPUT_NOT_A_RECEIPT = "input-not-a-receipt"
     RUN_INTERRUPTED = "run-interrupted"
     RUN_NOT_RESUMABLE = "run-not-resumable"
     CHECK_FAILED = "check-failed"
+    SERVICE_UNAVAILABLE = "service-unavailable"
+    NOT_AUTHENTICATED = "not-authenticated"
+    NOT_ALLOWED = "not-allowed"
+    NOT_FOUND = "not-found"
+    METHOD_NOT_ALLOWED = "method-not-allowed"
+    MEDIA_TYPE_UNSUPPORTED = "media-type-unsupported"
+    REQUEST_TIMEOUT = "request-timeout"
+    RATE_LIMITED = "rate-limited"
+    ACCESS_KEY_UNKNOWN = "access-key-unknown"
+    IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused"
+    IDEMPOTENCY_KEY_BUSY = "idempotency-key-busy"
+    DEPLOYMENT_UNKNOWN = "deployment-unknown"
+    DEPLOYMENT_EXISTS = "deployment-exists"
+    ALERT_UNKNOWN = "alert-unknown"
+    WEBHOOK_UNKNOWN = "webhook-unknown"
+    HOOK_REFUSED = "hook-refused"
+    HOOK_REPLAYED = "hook-replayed"
+    INTERNAL_FAULT = "internal-fault"
 
 
 class IreuError(Exception):
@@ -82,6 +123,16 @@ class IreuError(Exception):
         self.message = message
         self.hint = hint
         self.code = code or self.default_code
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Errors come back from processes that verify; the constructors take more than Python's own way hands over.
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[IreuError], arguments: tuple[object, ...], state: dict[str, object]) -> IreuError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(state)
+    return error
 
 
 class InputError(IreuError):
@@ -124,10 +175,57 @@ class LedgerRefusedError(LedgerError):
     default_code = ErrorCode.LEDGER_ROLLED_BACK
 
 
+class QueueError(IreuError):
+    """The queue of jobs cannot be reached or used now."""
+
+    default_code = ErrorCode.QUEUE_UNAVAILABLE
+
+
 class EncoderError(IreuError):
     """An encoder cannot be loaded, or does not fit what is asked of it."""
 
     default_code = ErrorCode.ENCODER_UNLOADABLE
+
+
+class ServiceError(IreuError):
+    """The verification service refuses a request, or cannot answer it now."""
+
+    default_code = ErrorCode.SERVICE_UNAVAILABLE
+
+
+class Refusal(StrEnum):
+    """Why another server was not asked, or its answer not taken."""
+
+    SCHEME = "scheme"
+    MALFORMED = "malformed"
+    USERINFO = "userinfo"
+    PORT = "port"
+    UNRESOLVED = "unresolved"
+    ADDRESS = "address"
+    PLAINTEXT = "plaintext"
+    REDIRECT = "redirect"
+    ENCODED = "encoded"
+    TOO_LARGE = "too-large"
+    TIMEOUT = "timeout"
+    BROKEN = "broken"
+    UNREACHABLE = "unreachable"
+
+
+class OutboundError(IreuError):
+    """Another server is not asked, or what it answers is not taken.
+
+    Args:
+        message: What happened; never an address that a name was looked up to.
+        reason: Which rule it is about.
+        hint: What to do next.
+        code: ``outbound-refused``, or ``network-unavailable`` where repeating may help.
+    """
+
+    default_code = ErrorCode.OUTBOUND_REFUSED
+
+    def __init__(self, message: str, *, reason: Refusal, hint: str = "", code: ErrorCode | None = None) -> None:
+        super().__init__(message, hint=hint, code=code)
+        self.reason = reason
 
 
 class RunInterruptedError(IreuError):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer
 
 from ireu_governance.core.times import Timestamp
 from ireu_governance.core.verdict import RetestVerdict
@@ -23,7 +23,9 @@ from ireu_governance.core.vocabulary import (
 )
 
 __all__ = [
+    "BEHAVIOUR",
     "CaseResult",
+    "Checks",
     "Matches",
     "Method",
     "Plan",
@@ -34,6 +36,11 @@ __all__ = [
     "Score",
     "Verification",
 ]
+
+BEHAVIOUR: Final = "behaviour"
+"""Name of the subject of a verification whose encoder's files could not be seen: digest of what it answered."""
+
+_LATER: Final = frozenset({"job", "job_entries", "source", "parts", "claimed", "checks"})
 
 
 class PlannedTest(Frozen):
@@ -186,8 +193,36 @@ class CaseResult(Frozen):
     scores: Annotated[tuple[Score, ...], Field(max_length=200)]
 
 
+class Checks(Frozen):
+    """The two ways in which an encoder was looked at, each with its own outcome.
+
+    Attributes:
+        white_box: Whether its files' digest is the result of a recorded removal; ``not-visible`` when only its
+            answers could be had.
+        black_box: What its features, and portraits made from them, mean by the plan.
+    """
+
+    white_box: Literal["known", "unknown", "not-visible"]
+    black_box: RetestVerdict
+
+
 class Verification(Frozen):
-    """Tests of an encoder against recorded removals. Subject: the encoder that was tested."""
+    """Tests of an encoder against recorded removals. Subject: the encoder that was tested.
+
+    Where its files cannot be seen (``checks.white_box`` is ``not-visible``) the subject is named ``behaviour``: a
+    digest over its rounded answers to the probes. That tells two tests apart, and proves nothing about weights.
+
+    The members from `job` on came later; they are absent when they are not used.
+
+    Attributes:
+        known_encoder: Whether the files' digest is the result of a recorded removal.
+        job: The job of the service that tested it.
+        job_entries: How many entries this job appended, one after another.
+        source: Kind of place where the encoder was: ``folder``, ``mlflow``, ``http``, ``pipeline``, ``named``.
+        parts: Digests of a pipeline's parts, by name.
+        claimed: The digest that a served encoder states of itself, unchecked.
+        checks: What was found by either way of looking.
+    """
 
     kind: Literal["verification"] = "verification"
     ledger: Position
@@ -201,3 +236,15 @@ class Verification(Frozen):
     extractor: Token | None
     device: Token
     software: dict[Token, Token]
+    job: Token | None = None
+    job_entries: Count | None = None
+    source: Token | None = None
+    parts: Annotated[dict[Token, Digest], Field(min_length=1, max_length=20)] | None = None
+    claimed: Sha256 | None = None
+    checks: Checks | None = None
+
+    @model_serializer(mode="wrap")
+    def _leave_out_unused(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        # So that a statement without them has the spelling that it always had.
+        members: dict[str, object] = serialise(self)
+        return {name: each for name, each in members.items() if each is not None or name not in _LATER}

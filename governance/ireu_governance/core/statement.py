@@ -15,9 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ireu_governance.core.canonical import canonicalize, parse_json
 from ireu_governance.core.case_predicates import Erasure, RequestEvent
+from ireu_governance.core.deployment_predicates import Deployment
 from ireu_governance.core.errors import InputError
 from ireu_governance.core.removal_predicates import (
+    BEHAVIOUR,
     CaseResult,
+    Checks,
     Matches,
     Method,
     Plan,
@@ -33,11 +36,14 @@ from ireu_governance.core.validation import describe
 from ireu_governance.core.vocabulary import CaseId, CaseReference, Digest, Frozen, Position, Sha256, Subject
 
 __all__ = [
+    "BEHAVIOUR",
     "PREDICATE_PREFIX",
     "STATEMENT_TYPE",
     "CaseId",
     "CaseReference",
     "CaseResult",
+    "Checks",
+    "Deployment",
     "Digest",
     "Draft",
     "Erasure",
@@ -65,9 +71,18 @@ STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_PREFIX: Final = "urn:ireu:predicate:"
 MAX_SUBJECTS = 10_000  # sharded encoders have tens of files; this bounds what a hostile statement can cost
 
-Kind = Literal["removal-request", "removal", "verification", "request-event", "erasure", "key-change", "revocation"]
+Kind = Literal[
+    "removal-request",
+    "removal",
+    "verification",
+    "request-event",
+    "erasure",
+    "key-change",
+    "revocation",
+    "deployment",
+]
 Predicate = Annotated[
-    RemovalRequest | Removal | Verification | RequestEvent | Erasure | KeyChange | Revocation,
+    RemovalRequest | Removal | Verification | RequestEvent | Erasure | KeyChange | Revocation | Deployment,
     Field(discriminator="kind"),
 ]
 
@@ -78,7 +93,7 @@ def predicate_type(kind: str) -> str:
 
 
 class Statement(Frozen):
-    """An in-toto Statement v1: about an encoder, a case, the key file or a certificate."""
+    """An in-toto Statement v1: about an encoder, a case, the key file, a certificate or a deployment."""
 
     type_: Annotated[Literal["https://in-toto.io/Statement/v1"], Field(alias="_type")] = STATEMENT_TYPE
     subject: Annotated[tuple[Subject, ...], Field(min_length=1, max_length=MAX_SUBJECTS)]

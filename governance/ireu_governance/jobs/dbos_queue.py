@@ -1,0 +1,383 @@
+"""The queue of jobs on DBOS: in the workspace's ``jobs.db``, or beside the ledger in PostgreSQL.
+
+DBOS stores what each step of a job returned, so that a job goes on where it was. What it leaves open is decided
+here: who is dead is found out by leases (`leases`), not by clocks; what is stored is JSON, never pickled; an
+error of a step is stored as its code and sentence; and whoever only submits needs no worker to have run before.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import logging
+import os
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import sqlalchemy as sa
+from pydantic import JsonValue
+
+from ireu_governance.core.errors import ConfigError, InputError, IreuError, MissingExtraError, QueueError
+from ireu_governance.core.times import format_time
+from ireu_governance.jobs.dbos_worker import APPLICATION, VERSION, Worker, queue_name
+from ireu_governance.jobs.leases import FileLeases, Leases, PostgresLeases
+from ireu_governance.jobs.queue import (
+    MAX_LISTED,
+    Handler,
+    JobFailure,
+    JobPage,
+    JobProgress,
+    JobState,
+    JobStatus,
+    unknown_job,
+)
+
+if TYPE_CHECKING:
+    from dbos import DBOSClient, WorkflowStatus
+
+    from ireu_governance.workspace import Workspace
+
+__all__ = ["DbosQueue"]
+
+_STATUS: Final = {
+    "DELAYED": JobStatus.QUEUED,
+    "ENQUEUED": JobStatus.QUEUED,
+    "PENDING": JobStatus.RUNNING,
+    "SUCCESS": JobStatus.DONE,
+    "ERROR": JobStatus.FAILED,
+    "CANCELLED": JobStatus.CANCELLED,
+    "MAX_RECOVERY_ATTEMPTS_EXCEEDED": JobStatus.FAILED,
+}
+
+
+class DbosQueue:
+    """A `JobQueue` on DBOS; see there for what the methods promise.
+
+    Args:
+        engine: Opens the queue's database; called once, when it is first needed.
+        schema: Where its tables are, in PostgreSQL.
+        leases: By which workers know of one another.
+        polling_s: How often a worker looks for jobs and for dead workers.
+    """
+
+    def __init__(self, engine: Callable[[], sa.Engine], *, schema: str, leases: Leases, polling_s: float = 1.0) -> None:
+        self._open_engine = engine
+        self.schema = schema
+        self._polling_s = polling_s
+        self._mutex = threading.Lock()
+        self._client: DBOSClient | None = None
+        self.leases = leases
+
+    @classmethod
+    def open(cls, workspace: Workspace, *, polling_s: float = 1.0) -> DbosQueue:
+        """Return the queue of a workspace; nothing is connected to yet.
+
+        Args:
+            workspace: Whose.
+            polling_s: How often a worker looks for jobs and for dead workers.
+
+        Raises:
+            MissingExtraError: The `server` part of ireu is not installed.
+            ConfigError: The setting `database` cannot be read.
+        """
+        try:
+            import dbos  # noqa: F401
+        except ImportError:
+            raise MissingExtraError("server", "The queue of jobs") from None
+        location = workspace.ledger_location
+        if isinstance(location, Path):
+            file = workspace.root / "jobs.db"
+            leases = FileLeases(workspace.root / "jobs.locks")
+            return cls(lambda: _sqlite_engine(file), schema="dbos", leases=leases, polling_s=polling_s)
+        origin = workspace.key_file().origin
+        connect = _postgres_connector(location)
+        return cls(
+            lambda: _postgres_engine(connect),
+            schema=f"ireu_jobs_{_short(origin)}",
+            leases=PostgresLeases(lambda: connect(autocommit=True), scope=origin),
+            polling_s=polling_s,
+        )
+
+    def submit(
+        self,
+        kind: str,
+        payload: Mapping[str, JsonValue],
+        *,
+        job_id: str | None = None,
+        delay_s: float = 0.0,
+        timeout_s: float | None = None,
+    ) -> str:
+        """Put a job into the queue."""
+        number = job_id or secrets.token_hex(16)
+        options: dict[str, Any] = {
+            "workflow_name": kind,
+            "queue_name": queue_name(kind),
+            "workflow_id": number,
+            "app_version": VERSION,
+            "attributes": {"progress": JobProgress().model_dump(mode="json")},
+        }
+        if delay_s > 0:
+            options["delay_seconds"] = delay_s
+        if timeout_s is not None:
+            options["workflow_timeout"] = timeout_s
+        with self._using() as client:
+            client.enqueue(options, json.loads(json.dumps(payload)))  # type: ignore[arg-type]
+        return number
+
+    def get(self, job_id: str) -> JobState:
+        """Return a job."""
+        with self._using() as client:
+            found = client.list_workflows(workflow_ids=[job_id], limit=1)
+        if not found:
+            raise unknown_job(job_id)
+        return _state(found[0])
+
+    def cancel(self, job_id: str) -> JobState:
+        """Cancel a job that is not finished."""
+        state = self.get(job_id)
+        if state.is_finished:
+            return state
+        with self._using() as client:
+            # First: a job that has run into its time limit is told from one that somebody cancelled.
+            client.update_workflow_attributes(job_id, {"cancelled": True}, merge=True)
+            client.cancel_workflow(job_id)
+        return self.get(job_id)
+
+    def attachment(self, job_id: str, name: str) -> str | None:
+        """Return a document that a job has kept, or None."""
+        self.get(job_id)
+        with self._using() as client:
+            found = client.get_event(job_id, name, timeout_seconds=0)
+        return found if isinstance(found, str) else None
+
+    def list(self, *, kind: str | None = None, after: str | None = None, limit: int = 50) -> JobPage:
+        """Return jobs, newest first."""
+        if not 1 <= limit <= MAX_LISTED:
+            raise InputError(f"A page holds 1 to {MAX_LISTED} jobs.")
+        with self._using() as client:
+            table = self._table(client)
+            query = sa.select(table.c.created_at, table.c.workflow_uuid)
+            query = query.order_by(table.c.created_at.desc(), table.c.workflow_uuid.desc()).limit(limit + 1)
+            if kind is not None:
+                query = query.where(table.c.name == kind)
+            if after is not None:
+                time, number = _read_cursor(after)
+                older = sa.and_(table.c.created_at == time, table.c.workflow_uuid < number)
+                query = query.where(sa.or_(table.c.created_at < time, older))
+            rows = [(int(row[0]), str(row[1])) for row in self._rows(client, query)]
+            wanted = [number for _, number in rows[:limit]]
+            found = client.list_workflows(workflow_ids=wanted) if wanted else []
+        states = {each.workflow_id: _state(each) for each in found}
+        following = _write_cursor(*rows[limit - 1]) if len(rows) > limit else None
+        return JobPage(jobs=tuple(states[number] for number in wanted if number in states), next=following)
+
+    def counts(self) -> dict[JobStatus, int]:
+        """Return how many jobs are in each state."""
+        found = dict.fromkeys(JobStatus, 0)
+        with self._using() as client:
+            table = self._table(client)
+            query = sa.select(table.c.status, sa.func.count()).group_by(table.c.status)
+            for status, count in self._rows(client, query):
+                found[_STATUS[status]] += count
+        return found
+
+    def oldest_queued_age_s(self) -> float:
+        """Return for how many seconds the oldest job has been waiting; one that is delayed does not wait yet."""
+        with self._using() as client:
+            table = self._table(client)
+            query = sa.select(sa.func.min(table.c.created_at)).where(table.c.status == "ENQUEUED")
+            oldest = self._rows(client, query)[0][0]
+        return 0.0 if oldest is None else max(0.0, datetime.now(UTC).timestamp() - oldest / 1000)
+
+    def run_worker(
+        self,
+        handlers: Mapping[str, Handler],
+        *,
+        concurrency: int = 1,
+        stop: threading.Event | None = None,
+        grace_s: float = 30.0,
+    ) -> None:
+        """Work on jobs until `stop` is set; one worker at a time in a process.
+
+        Args:
+            handlers: By kind of job.
+            concurrency: How many jobs of a kind at once, in each worker: what the last one that began says.
+            stop: Set by whoever wants it to end.
+            grace_s: How long a step may go on after that before its job is handed back.
+        """
+        with self._using():
+            pass  # the tables are there, and a database that cannot be reached is told in plain words
+        worker = Worker(
+            engine=self._open_engine(),
+            schema=self.schema,
+            leases=self.leases,
+            handlers=handlers,
+            concurrency=concurrency,
+            polling_s=self._polling_s,
+            grace_s=grace_s,
+        )
+        worker.run(stop or threading.Event())
+
+    def close(self) -> None:
+        """Let go of the database."""
+        with self._mutex:
+            if self._client is not None:
+                self._client._sys_db.engine.dispose()  # noqa: SLF001 - the client leaves a given engine open
+                self._client = None
+        self.leases.close()
+
+    @contextmanager
+    def _using(self) -> Iterator[DBOSClient]:
+        try:
+            yield self._connect()
+        except IreuError:
+            raise
+        except Exception as error:
+            if not isinstance(error, sa.exc.SQLAlchemyError | OSError):
+                raise
+            raise QueueError(
+                "The queue of jobs cannot be reached.",
+                hint="Check the workspace's jobs.db, or the server of the setting 'database', and try again.",
+            ) from error
+
+    def _connect(self) -> DBOSClient:
+        with self._mutex:
+            if self._client is None:
+                from dbos import DBOSClient
+                from dbos._serialization import DBOSPortableJSON
+
+                logging.getLogger("dbos").setLevel(logging.ERROR)  # it tells of every step of its own migrations
+                client = DBOSClient(
+                    system_database_engine=self._open_engine(),
+                    dbos_system_schema=self.schema,
+                    serializer=DBOSPortableJSON,
+                    application_name=APPLICATION,
+                    lazy=True,
+                    retry_connection_errors=False,
+                )
+                client._sys_db.run_migrations()  # noqa: SLF001 - the client alone would wait for a worker to make them
+                self._client = client
+            return self._client
+
+    def _table(self, client: DBOSClient) -> sa.Table:
+        table: sa.Table = client._sys_db.tables.workflow_status  # noqa: SLF001 - DBOS pages by time only, and may skip
+        return table
+
+    def _rows(self, client: DBOSClient, query: sa.Select[Any]) -> Sequence[Any]:
+        with client._sys_db.engine.connect() as connection:  # noqa: SLF001
+            return connection.execute(query).all()
+
+
+def _state(found: WorkflowStatus) -> JobState:
+    attributes = found.attributes or {}
+    status = _STATUS[found.status]
+    failure = _failure(found)
+    if status is JobStatus.CANCELLED and not attributes.get("cancelled"):
+        status = JobStatus.FAILED
+        failure = JobFailure(
+            code="job-timed-out",
+            detail="The job did not end within its time limit.",
+            hint="Look at the worker's log; test fewer cases at once, or with more workers.",
+        )
+    given = found.input["args"] if found.input else ({},)
+    return JobState(
+        id=found.workflow_id,
+        kind=found.name,
+        status=status,
+        payload=dict(given[0]),
+        created_at=_time(found.created_at) or "1970-01-01T00:00:00Z",
+        started_at=_time(found.dequeued_at),
+        finished_at=_time(found.completed_at),
+        attempts=found.recovery_attempts or 0,
+        progress=JobProgress.model_validate(attributes.get("progress") or {}),
+        result=found.output if status is JobStatus.DONE else None,
+        failure=failure if status is JobStatus.FAILED else None,
+    )
+
+
+def _failure(found: WorkflowStatus) -> JobFailure:
+    if found.status == "MAX_RECOVERY_ATTEMPTS_EXCEEDED":
+        return JobFailure(
+            code="job-poisoned",
+            detail=f"Its worker died {(found.recovery_attempts or 1) - 1} times while it worked on this job.",
+            hint="Look at the worker's log and its memory; then submit the job anew.",
+        )
+    data = getattr(found.error, "data", None)
+    if isinstance(data, dict) and {"code", "detail"} <= data.keys():
+        return JobFailure.model_validate(data)
+    return JobFailure(code="internal-fault", detail="A fault in ireu; the worker's log says more.")
+
+
+def _time(milliseconds: int | None) -> str | None:
+    return None if milliseconds is None else format_time(datetime.fromtimestamp(milliseconds // 1000, UTC))
+
+
+def _write_cursor(time: int, number: str) -> str:
+    return base64.urlsafe_b64encode(f"{time}.{number}".encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> tuple[int, str]:
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
+        time, _, number = text.partition(".")
+        if not (time.isdigit() and len(time) < 16 and number):
+            raise ValueError
+        return int(time), number
+    except (ValueError, binascii.Error):
+        raise InputError("The cursor is not one that a list of jobs gave.", hint="Start without a cursor.") from None
+
+
+def _short(origin: str) -> str:
+    import hashlib
+
+    return hashlib.sha256(origin.encode()).hexdigest()[:12]
+
+
+def _sqlite_engine(file: Path) -> sa.Engine:
+    # The file names cases and addresses of encoders, so it is for the workspace's owner only.
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+    engine = sa.create_engine(f"sqlite:///{file}", pool_size=5, max_overflow=0, pool_timeout=30)
+
+    def prepare(connection: Any, _: object) -> None:
+        # As DBOS sets up an engine of its own: writers take turns, and wait for one another.
+        connection.isolation_level = "IMMEDIATE"
+        connection.execute("PRAGMA busy_timeout=30000")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    sa.event.listen(engine, "connect", prepare)
+    return engine
+
+
+def _postgres_connector(url: str) -> Callable[..., Any]:
+    try:
+        import psycopg
+        from psycopg.conninfo import conninfo_to_dict
+    except ImportError:
+        raise MissingExtraError("postgres", "A queue in PostgreSQL") from None
+    try:
+        options = conninfo_to_dict(url)
+    except psycopg.Error:
+        raise ConfigError(
+            "The setting 'database' is no PostgreSQL URL.",
+            hint="Write it as postgresql://user@host/database, with special characters as %XX.",
+        ) from None
+    options.setdefault("connect_timeout", 10)
+    options.setdefault("application_name", "ireu-jobs")
+
+    def connect(*, autocommit: bool = False) -> Any:
+        return psycopg.connect(autocommit=autocommit, **options)  # type: ignore[arg-type]
+
+    return connect
+
+
+def _postgres_engine(connect: Callable[..., Any]) -> sa.Engine:
+    return sa.create_engine(
+        "postgresql+psycopg://", creator=connect, pool_size=5, max_overflow=5, pool_timeout=30, pool_pre_ping=True
+    )
