@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -20,15 +21,18 @@ from torch import Tensor
 
 from ireu_governance.core.canonical import canonicalize
 from ireu_governance.core.errors import VerificationError
+from ireu_governance.ledger.vault_case import PANEL, PORTRAITS
 from ireu_sdk.encoders.base import Tap
-from ireu_sdk.faces.portraits import Person, decode_portrait
+from ireu_sdk.faces.portraits import Person, decode_image
 
 if TYPE_CHECKING:
     from ireu_governance.ledger import Vault
+    from ireu_governance.ledger.vault_case import Evidence
 
 __all__ = [
     "CaseEvidence",
     "PanelEvidence",
+    "StoredPhoto",
     "ToolSources",
     "new_case_id",
     "salted_digest",
@@ -78,19 +82,47 @@ class _PanelPayload(_Record):
 
 
 @dataclass(frozen=True)
+class StoredPhoto:
+    """A photo in the vault, decrypted and decoded each time that it is looked at.
+
+    A hundred cases have a thousand photos, of megabytes each when they are decoded.
+    """
+
+    _open: Callable[[], bytes] = field(repr=False)
+    _name: str
+
+    @property
+    def data(self) -> bytes:
+        """The file's bytes, as they were put in."""
+        return self._open()
+
+    @property
+    def image(self) -> Image.Image:
+        """The picture, upright and in RGB.
+
+        Raises:
+            InputError: It was erased meanwhile.
+            VerificationError: It was changed.
+        """
+        return decode_image(self._open(), name=self._name)
+
+
+@dataclass(frozen=True)
 class CaseEvidence:
-    """A case, read back from the vault.
+    """A case, read back from the vault, which has to stay open while its photos are used.
 
     Attributes:
-        person: The person; trained photos first. Photos with role ``trained`` have indices below `trained`.
-        trained: Number of trained photos.
+        portraits: The person's photos; the trained ones first.
+        trained: Positions of the photos that took part in training.
+        unseen: Positions of the others.
         template: (D,), unit-length mean feature under the original encoder.
         panel_id: Where the panel is.
         tools: What the removal used.
     """
 
-    person: Person
-    trained: int
+    portraits: tuple[StoredPhoto, ...]
+    trained: tuple[int, ...]
+    unseen: tuple[int, ...]
     template: Tensor
     panel_id: str
     tools: ToolSources
@@ -107,13 +139,13 @@ class CaseEvidence:
             InputError: It is unknown or erased.
             VerificationError: It was changed.
         """
-        evidence = vault.get(case_id)
+        evidence = vault.get(case_id, PORTRAITS)
         payload = _parse(_CasePayload, evidence.payload)
         ordered = sorted(payload.photos, key=lambda photo: photo.use != "trained")
-        portraits = tuple(decode_portrait(evidence.blob(p.blob), name="a photo of the case") for p in ordered)
         return cls(
-            person=Person(portraits=portraits),
-            trained=sum(photo.use == "trained" for photo in ordered),
+            portraits=tuple(_stored(evidence, photo, "a photo of the case") for photo in ordered),
+            trained=tuple(n for n, photo in enumerate(ordered) if photo.use == "trained"),
+            unseen=tuple(n for n, photo in enumerate(ordered) if photo.use != "trained"),
             template=load_tensors(evidence.blob(payload.template))["template"],
             panel_id=payload.panel,
             tools=payload.tools,
@@ -122,15 +154,17 @@ class CaseEvidence:
 
 @dataclass(frozen=True)
 class PanelEvidence:
-    """The panel of a removal, read back from the vault.
+    """The panel of a removal, read back from the vault, which has to stay open while its photos are used.
 
     Attributes:
-        people: The people.
-        features: (N, …), their photos' features under the original encoder, person after person.
+        photos: The photos, person after person.
+        features: (N, …), their features under the original encoder.
+        salt: Random bytes that only this panel has.
     """
 
-    people: tuple[Person, ...]
+    photos: tuple[StoredPhoto, ...]
     features: Tensor
+    salt: bytes = field(repr=False)
 
     @classmethod
     def load(cls, vault: Vault, panel_id: str) -> PanelEvidence:
@@ -144,17 +178,13 @@ class PanelEvidence:
             InputError: It is unknown or erased.
             VerificationError: It was changed.
         """
-        evidence = vault.get(panel_id)
+        evidence = vault.get(panel_id, PANEL)
         payload = _parse(_PanelPayload, evidence.payload)
-        people: dict[int, list[bytes]] = {}
-        for photo in payload.photos:
-            people.setdefault(photo.person, []).append(evidence.blob(photo.blob))
+        ordered = sorted(payload.photos, key=lambda photo: photo.person)
         return cls(
-            people=tuple(
-                Person(portraits=tuple(decode_portrait(data, name="a photo of the panel") for data in photos))
-                for _, photos in sorted(people.items())
-            ),
+            photos=tuple(_stored(evidence, photo, "a photo of the panel") for photo in ordered),
             features=load_tensors(evidence.blob(payload.features))["features"],
+            salt=bytes.fromhex(payload.training_salt),
         )
 
 
@@ -181,7 +211,7 @@ def store_case(
 
     Args:
         vault: The vault.
-        case_id: The case.
+        case_id: The case; it may hold who asked for the removal already.
         person: The person, with pairs.
         template: (D,), unit-length mean feature under the original encoder.
         panel_id: The removal's panel.
@@ -200,7 +230,8 @@ def store_case(
     template_id = new_case_id()
     blobs[template_id] = save_tensors({"template": template.contiguous()})
     payload = _CasePayload(label=person.label, photos=tuple(photos), template=template_id, panel=panel_id, tools=tools)
-    return vault.put(case_id, payload.model_dump(mode="json"), blobs)
+    # The panel is of no use without the cases that were tested with it: it is erased with the last of them.
+    return vault.put(case_id, payload.model_dump(mode="json"), blobs, part=PORTRAITS, needs=[panel_id])
 
 
 def store_panel(
@@ -232,8 +263,12 @@ def store_panel(
     payload = _PanelPayload(
         photos=tuple(photos), features=features_id, training_digest=digest, training_salt=salt.hex()
     )
-    vault.put(panel_id, payload.model_dump(mode="json"), blobs)
+    vault.put(panel_id, payload.model_dump(mode="json"), blobs, part=PANEL)
     return digest
+
+
+def _stored(evidence: Evidence, photo: _Photo, name: str) -> StoredPhoto:
+    return StoredPhoto(lambda: evidence.blob(photo.blob), name)
 
 
 def _parse(kind: type[T], payload: object) -> T:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional
 
 from ireu_governance.core.decision import decide_case, retained_similarity, worst
+from ireu_governance.core.errors import EncoderError
 from ireu_governance.core.statement import CaseResult, Plan, PlannedTest, Score
 from ireu_governance.core.verdict import RetestVerdict
 from ireu_sdk.encoders.base import Encoder, Tap
+from ireu_sdk.encoders.extraction import RemoteEncoder, extract_features
 from ireu_sdk.evaluation.features import FEATURE_MATCH, measure_case_features, measure_retained_features
 from ireu_sdk.evaluation.identity import Drawing, draw, measure_cases, measure_others
-from ireu_sdk.evaluation.probes import ProbeSet
+from ireu_sdk.evaluation.probes import Photo, ProbeSet
 from ireu_sdk.evaluation.statistics import Calibration
 from ireu_sdk.faces.recognisers import Recogniser
-from ireu_sdk.toolbox import Toolbox
+from ireu_sdk.toolbox import Instruments
 
 if TYPE_CHECKING:
     from ireu_sdk.generators.sources import PortraitGenerator
@@ -41,7 +44,7 @@ class Original:
 
     encoder: Encoder | None
     templates: Tensor
-    panel_images: Sequence[Image.Image]
+    panel_images: Sequence[Image.Image | Photo]
     panel_features: Tensor
 
 
@@ -56,6 +59,9 @@ class Measurement:
         before: What each generator drew with the original encoder.
         after: What each generator drew with the tested one.
         extractor: Feature extractor of the FID; None without generators.
+        closeness: Cosine of each probe's, then each panel photo's feature with what the original encoder made of the
+            person or photo; stays in memory.
+        panel_after: (N, …), the tested encoder's features of the panel.
     """
 
     cases: tuple[CaseResult, ...]
@@ -64,6 +70,8 @@ class Measurement:
     before: tuple[Drawing, ...]
     after: tuple[Drawing, ...]
     extractor: str | None
+    closeness: Tensor = field(repr=False)
+    panel_after: Tensor = field(repr=False)
 
 
 def calibration_of(test: PlannedTest) -> Calibration:
@@ -77,17 +85,19 @@ def calibration_of(test: PlannedTest) -> Calibration:
 
 
 def measure_encoder(
-    tested: Encoder,
+    tested: Encoder | RemoteEncoder,
     original: Original,
     probes: ProbeSet,
     plan: Plan,
     case_ids: Sequence[str],
-    toolbox: Toolbox,
+    toolbox: Instruments,
     *,
     tap: Tap,
     steps: int,
     guidance: float,
     on_stage: Callable[[str], None] = lambda _: None,
+    between: Callable[[], None] = lambda: None,
+    panel_after: Tensor | None = None,
 ) -> Measurement:
     """Measure an encoder by the plan that was recorded before.
 
@@ -102,14 +112,20 @@ def measure_encoder(
         steps: Denoising steps.
         guidance: Guidance scale.
         on_stage: Told what is going on.
+        between: Called between batches; may raise to stop.
+        panel_after: (N, …), what the tested encoder gave for the panel before; asked for if not given.
 
     Returns:
         The measurement.
     """
-    features = tested.encode(tested.preprocess([p.image for p in probes.probes]), tap=tap)
     on_stage("features")
+    # All cases and the panel in one go: the panel once for all cases, and no batch that is half empty in between.
+    photos = [*(probe.photo for probe in probes.probes), *(() if panel_after is not None else original.panel_images)]
+    answers = extract_features(tested, photos, tap=tap, between=between)
+    features = answers[: len(probes.probes)]
+    panel_after = answers[len(probes.probes) :] if panel_after is None else panel_after
+    _require_shape(answers, original)
     cases = _feature_cases(features, original, probes, plan, len(case_ids))
-    panel_after = tested.encode(tested.preprocess(original.panel_images), tap=tap)
     scores = measure_retained_features(original.panel_features, panel_after)
     before: list[Drawing] = []
     after: list[Drawing] = []
@@ -125,6 +141,7 @@ def measure_encoder(
             planned = next(t for t in plan.tests if t.name == f"{generator.name}/portrait-match")
             calibration = calibration_of(planned)
             on_stage(f"portraits of {generator.name}")
+            between()
             drawn = draw(generator, features, probes, toolbox.recogniser, steps=steps, guidance=guidance)
             after.append(drawn)
             if original.encoder is None or real is None:
@@ -158,7 +175,25 @@ def measure_encoder(
         before=tuple(before),
         after=tuple(after),
         extractor=extractor,
+        closeness=_closeness(features, panel_after, original, probes),
+        panel_after=panel_after,
     )
+
+
+def _require_shape(answers: Tensor, original: Original) -> None:
+    if answers.shape[1:] != original.panel_features.shape[1:]:
+        raise EncoderError(
+            f"The encoder gives features of shape {tuple(answers.shape[1:])}, the original gave"
+            f" {tuple(original.panel_features.shape[1:])}.",
+            hint="Is this an encoder of the kind that the removal was about, and the same output of it?",
+        )
+
+
+def _closeness(features: Tensor, panel_after: Tensor, original: Original, probes: ProbeSet) -> Tensor:
+    of_panel = functional.cosine_similarity(panel_after.flatten(1), original.panel_features.flatten(1), dim=1)
+    known = [number for number, probe in enumerate(probes.probes) if probe.role != "panel"]
+    templates = original.templates[[probes.probes[number].person for number in known]]
+    return torch.cat([functional.cosine_similarity(features[known].flatten(1), templates, dim=1), of_panel])
 
 
 def _feature_cases(features: Tensor, original: Original, probes: ProbeSet, plan: Plan, cases: int) -> list[list[Score]]:
@@ -206,7 +241,7 @@ def _draw_original(
     generator: PortraitGenerator,
     recogniser: Recogniser,
     probes: ProbeSet,
-    toolbox: Toolbox,
+    toolbox: Instruments,
     *,
     tap: Tap,
     steps: int,
@@ -230,7 +265,7 @@ def _identify(probes: ProbeSet) -> str:
     return digest.hexdigest()
 
 
-def _stack(images: Sequence[Image.Image], toolbox: Toolbox) -> Tensor:
+def _stack(images: Sequence[Image.Image], toolbox: Instruments) -> Tensor:
     """Return photos (N, 3, S, S), uint8, in the generators' size, centre-cropped to squares."""
     from PIL import ImageOps
 

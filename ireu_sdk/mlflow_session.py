@@ -5,16 +5,26 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 from ireu_governance.core.errors import ConfigError, ErrorCode
 
-__all__ = ["directed_at", "few_retries", "quiet", "reported"]
+__all__ = ["directed_at", "few_retries", "first_line", "quiet", "reported"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+_USER = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+def first_line(text: object) -> str:
+    """Return the beginning of an address or a message without the user and password that may stand in it."""
+    lines = str(text).strip().splitlines()
+    return _USER.sub("", lines[0])[:160] if lines else type(text).__name__
 
 
 def reported(method: Callable[P, R]) -> Callable[P, R]:
@@ -29,10 +39,10 @@ def reported(method: Callable[P, R]) -> Callable[P, R]:
         try:
             return method(*args, **kwargs)
         except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
-            text = str(error).strip() or type(error).__name__
+            text = str(error)
             full = getattr(error, "errno", None) == errno.ENOSPC or "disk is full" in text
             raise ConfigError(
-                f"MLflow cannot log: {text.splitlines()[0][:160]}",
+                f"MLflow cannot log: {first_line(error)}",
                 hint="Free some space on its disk." if full else "Check its server or database.",
                 code=ErrorCode.DISK_FULL if full else None,
             ) from error

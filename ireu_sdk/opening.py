@@ -16,6 +16,7 @@ from ireu_governance.core.errors import ConfigError, ErrorCode, InputError
 from ireu_governance.core.keys import Role
 from ireu_governance.core.statement import CaseReference, Draft, Removal
 from ireu_governance.files import write_atomically
+from ireu_governance.ledger.vault_case import PANEL, PORTRAITS, Part
 from ireu_governance.workspace import Workspace
 from ireu_sdk.evidence import ToolSources, new_case_id, salted_digest, store_case, store_panel
 from ireu_sdk.order import Order, Prepared
@@ -58,14 +59,15 @@ def open_run(workspace: Workspace, order: Order, prepared: Prepared) -> OpenRun:
     case_ids = [order.case_id or new_case_id() for _ in prepared.cast.forget]
     panel_id = new_case_id()
     record_key, log_key = workspace.signer(Role.RECORD), workspace.signer(Role.LOG)
-    stored: list[str] = []
+    stored: list[tuple[str, Part]] = []
     with workspace.open_vault() as vault, workspace.open_ledger() as ledger:
         try:
             commitments, retain_digest = _store_evidence(vault, order, prepared, case_ids, panel_id, stored)
             request = ledger.append([_draft_request(prepared, case_ids, commitments)], record_key)[0]
         except BaseException:
-            # Only what this order has put in: a case may have evidence of an earlier removal.
-            vault.discard(stored)
+            # Only what this order has put in: a case may also hold who asked for the removal.
+            for case_id, part in stored:
+                vault.discard([case_id], part=part)
             raise
         ledger.publish(log_key)
     tracker = tracker or Tracker(workspace.root)
@@ -107,6 +109,12 @@ def _reopen(workspace: Workspace, order: Order, prepared: Prepared, tracker: Tra
             f"The record of run {run_id} is damaged.", hint="Start anew.", code=ErrorCode.RUN_NOT_RESUMABLE
         ) from error
     _refuse_ended(workspace, record)
+    if not record.fingerprint:
+        raise ConfigError(
+            f"What was needed to resume run {run_id} was destroyed with the evidence of its case.",
+            hint="Start anew, with another case id.",
+            code=ErrorCode.RUN_NOT_RESUMABLE,
+        )
     if record.fingerprint != _fingerprint(order, prepared, bytes.fromhex(record.salt)):
         raise ConfigError(
             "The run was begun with other settings, photos or another encoder.",
@@ -133,7 +141,7 @@ def _refuse_ended(workspace: Workspace, record: RunRecord) -> None:
 
 
 def _store_evidence(
-    vault: Vault, order: Order, prepared: Prepared, case_ids: list[str], panel_id: str, stored: list[str]
+    vault: Vault, order: Order, prepared: Prepared, case_ids: list[str], panel_id: str, stored: list[tuple[str, Part]]
 ) -> tuple[list[str], str]:
     """Put panel and cases into the vault; return the cases' commitments and the retain photos' salted digest.
 
@@ -155,11 +163,11 @@ def _store_evidence(
         features=prepared.original.panel_features,
         retain=prepared.cast.retain,
     )
-    stored.append(panel_id)
+    stored.append((panel_id, PANEL))
     commitments = []
     for case_id, person, template in zip(case_ids, prepared.cast.forget, prepared.original.templates, strict=True):
         commitments.append(store_case(vault, case_id, person, template=template, panel_id=panel_id, tools=tools))
-        stored.append(case_id)
+        stored.append((case_id, PORTRAITS))
     return commitments, retain_digest
 
 

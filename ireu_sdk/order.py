@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from ireu_governance.core.errors import ConfigError, InputError
+from ireu_governance.core.errors import ConfigError, ErrorCode, InputError
+from ireu_governance.core.request_state import RequestStatus
 from ireu_governance.core.statement import Plan
+from ireu_governance.ledger.request_log import find_request
+from ireu_governance.ledger.vault_case import PORTRAITS
 from ireu_governance.workspace import Workspace
 from ireu_sdk.encoders.base import Encoder, Tap
 from ireu_sdk.evaluation.features import make_template
@@ -38,7 +41,7 @@ class Order:
         panel: A folder of people for the measurements.
         generators: As for `load_toolbox`.
         judge: As for `load_recogniser`.
-        case_id: Case id of the one person to forget; random if not given.
+        case_id: Case id of the one person to forget, such as that of an accepted request; random if not given.
         preset: ``default`` or ``paper``.
         settings: Settings over the preset's, by name.
         device: Where networks run.
@@ -177,15 +180,40 @@ def _require_device(device: str) -> None:
 
 
 def _refuse_known_case(workspace: Workspace, order: Order) -> None:
-    """Refuse a case id that has evidence already: the ledger's commitment to it would speak of other photos."""
+    """Refuse a case id that cannot get photos: one that has some, was erased, or is of a request not accepted.
+
+    The ledger's commitment to a case that had photos already would speak of others.
+    """
     if order.case_id is None or order.resume is not None:
         return
-    with workspace.open_vault() as vault:
-        if any(case.case_id == order.case_id for case in vault.cases()):
+    with workspace.open_vault() as vault, workspace.open_ledger() as ledger:
+        request, case = find_request(ledger, order.case_id), vault.find(order.case_id)
+    if request is not None and request.status is not RequestStatus.ACCEPTED:
+        raise InputError(
+            f"The request of case {order.case_id} is '{request.status.value}', and only an accepted one is carried"
+            " out.",
+            hint=f"See: ireu request show {order.case_id}",
+            code=ErrorCode.REQUEST_OUT_OF_ORDER,
+        )
+    if case is None:
+        if request is not None:
             raise InputError(
-                f"Case {order.case_id} has evidence in the vault already.",
-                hint="Leave --case out: another removal of the person is another case.",
+                f"The vault holds nothing of the request of case {order.case_id}.",
+                hint="Use the workspace in which the request was recorded.",
+                code=ErrorCode.CASE_UNKNOWN,
             )
+        return
+    if case.erased_at is not None or case.erasing_since is not None:
+        raise InputError(
+            f"The evidence of case {order.case_id} was erased.",
+            hint="Leave --case out: another removal of the person is another case.",
+            code=ErrorCode.EVIDENCE_ERASED,
+        )
+    if request is None or case.has(PORTRAITS):
+        raise InputError(
+            f"Case {order.case_id} has evidence in the vault already.",
+            hint="Leave --case out: another removal of the person is another case.",
+        )
 
 
 def _calibrate_recogniser(recogniser: Recogniser, people: list[Person], target: float) -> Calibration:

@@ -16,6 +16,7 @@ from pathlib import Path
 from ireu_governance.core.artifact import Artifact
 from ireu_governance.core.errors import RunInterruptedError
 from ireu_governance.core.keys import Role
+from ireu_governance.core.request_state import RequestStatus
 from ireu_governance.core.statement import (
     CaseReference,
     Digest,
@@ -27,7 +28,9 @@ from ireu_governance.core.statement import (
 )
 from ireu_governance.core.verdict import RetestVerdict
 from ireu_governance.files import write_atomically
-from ireu_governance.ledger.certify import issue
+from ireu_governance.issuing import issue_after_removal
+from ireu_governance.ledger.request_log import find_request
+from ireu_governance.ledger.requests import Requests
 from ireu_governance.workspace import Workspace
 from ireu_sdk.encoders.clip import ClipEncoder
 from ireu_sdk.evaluation.grids import draw_grid
@@ -66,6 +69,7 @@ class RemovalResult:
         training_seconds: Duration of the training.
         grids: Before/after picture files, by generator; only of synthetic people.
         face_check: Whether every photo could be checked for a face.
+        answered: Cases whose requests were recorded as done by this removal.
     """
 
     run_id: str
@@ -83,6 +87,7 @@ class RemovalResult:
     training_seconds: float
     grids: dict[str, Path]
     face_check: bool
+    answered: tuple[str, ...] = ()
 
 
 def unlearn(
@@ -198,19 +203,14 @@ def _carry_out(workspace: Workspace, order: Order, prepared: Prepared, run: Open
         training_seconds,
     )
 
+    answered: tuple[str, ...] = ()
+    if measured.verdict is RetestVerdict.HOLDS:
+        answered = _answer_requests(workspace, run, removal_seq)
+
     watch.stage("certify")
     certificate = None
     if measured.verdict is RetestVerdict.HOLDS:
-        with workspace.open_ledger() as ledger:
-            data = issue(
-                ledger,
-                removal_seq=removal_seq,
-                key_file=workspace.key_file(),
-                signer=workspace.signer(Role.RECORD),
-                contact=workspace.settings.contact,
-            )
-        certificate = workspace.root / "certificates" / f"removal-{removal_seq}.json"
-        write_atomically(certificate, data)
+        certificate = issue_after_removal(workspace, removal_seq).path
     run.close(model, version, removal_seq, verification_seq, measured.verdict, certificate)
     state.clear()
     return RemovalResult(
@@ -229,6 +229,7 @@ def _carry_out(workspace: Workspace, order: Order, prepared: Prepared, run: Open
         training_seconds=training_seconds,
         grids=grids,
         face_check=prepared.face_check,
+        answered=answered,
     )
 
 
@@ -293,6 +294,22 @@ def _record(
         verification_seq = ledger.append([verification], signer)[0].seq
         ledger.publish(workspace.signer(Role.LOG))
     return removal_seq, verification_seq
+
+
+def _answer_requests(workspace: Workspace, run: OpenRun, removal_seq: int) -> tuple[str, ...]:
+    """Record that the accepted requests of the run's cases are done, so that the certificate can tell it."""
+    with workspace.open_ledger() as ledger, workspace.open_vault() as vault:
+        requests = Requests(
+            vault=vault,
+            ledger=ledger,
+            record_signer=workspace.signer(Role.RECORD),
+            log_signer=workspace.signer(Role.LOG),
+        )
+        found = ((case_id, find_request(ledger, case_id)) for case_id in run.case_ids)
+        accepted = [case_id for case_id, state in found if state and state.status is RequestStatus.ACCEPTED]
+        for case_id in accepted:
+            requests.done(case_id, removal_seq=removal_seq)
+    return tuple(accepted)
 
 
 def verification_draft(

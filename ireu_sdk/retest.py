@@ -5,23 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
-from ireu_governance.core.decision import worst
-from ireu_governance.core.errors import ErrorCode, InputError
+from ireu_governance.core.errors import ErrorCode, InputError, VerificationError
 from ireu_governance.core.keys import Role
-from ireu_governance.core.statement import Plan, Removal, RemovalRequest
+from ireu_governance.core.statement import CaseResult, Plan, Removal, RemovalRequest, Score, Subject
 from ireu_governance.core.verdict import RetestVerdict
-from ireu_governance.ledger import Ledger, Vault
+from ireu_governance.jobs.findings import Looked, Tested, draft_of, explain, merge, white_box_of
+from ireu_governance.jobs.tester import Identified, TestWatch
+from ireu_governance.ledger import Ledger
+from ireu_governance.service.outbound import OutboundPolicy
 from ireu_governance.workspace import Workspace
-from ireu_sdk.evaluation.probes import choose_probes
-from ireu_sdk.evidence import CaseEvidence, PanelEvidence
-from ireu_sdk.faces.portraits import FacePair, Person
-from ireu_sdk.measurement import Measurement, Original, measure_encoder
+from ireu_sdk.encoders.opened import Reference
 from ireu_sdk.progress import Observer, Silent
-from ireu_sdk.removal import verification_draft
-from ireu_sdk.toolbox import Toolbox, load_toolbox
-from ireu_sdk.tracking import registry_uri
+from ireu_sdk.tester import Held, Tester, load_held
 
 __all__ = ["RetestResult", "retest"]
 
@@ -33,22 +28,39 @@ class RetestResult:
     Attributes:
         removal_seq: The removal.
         verification_seq: The new entry; None when nothing could be tested.
-        verdict: The worst over all cases, and over whether the encoder is known.
-        known_encoder: Whether the ledger has a removal whose result is exactly this encoder.
-        encoder_digest: What was tested.
+        verdict: The worst of what files and answers say. With a case that was erased it is ``evidence-erased`` if
+            nothing worse was found.
+        white_box: ``known`` if the encoder's files are the result of a recorded removal, ``unknown`` if not,
+            ``not-visible`` if only its answers could be had.
+        black_box: What its answers say by the plan.
+        encoder_digest: What was tested; empty when its files cannot be seen.
+        differences: Which files are not those of this removal's result; None if none, or if they cannot be seen.
+        parts: Digests of a pipeline's parts.
+        claimed: The digest that a server states of itself, unchecked.
         case_ids: The cases.
-        measurement: All scores; None when nothing could be tested.
+        cases: What was measured of each case; empty when nothing could be tested.
+        scores: What was measured of everybody else.
         reason: One sentence.
     """
 
     removal_seq: int
     verification_seq: int | None
     verdict: RetestVerdict
-    known_encoder: bool
+    white_box: str
+    black_box: RetestVerdict
     encoder_digest: str
+    differences: str | None
+    parts: dict[str, str]
+    claimed: str | None
     case_ids: tuple[str, ...]
-    measurement: Measurement | None
+    cases: tuple[CaseResult, ...]
+    scores: tuple[Score, ...]
     reason: str
+
+    @property
+    def known_encoder(self) -> bool:
+        """Whether the ledger has a removal whose result is exactly this encoder."""
+        return self.white_box == "known"
 
 
 def retest(
@@ -60,6 +72,7 @@ def retest(
     judge: str | None = None,
     allow_pickle: bool = False,
     device: str = "cpu",
+    policy: OutboundPolicy | None = None,
     observer: Observer | None = None,
 ) -> list[RetestResult]:
     """Test an encoder against recorded removals, and record what was found.
@@ -69,80 +82,104 @@ def retest(
 
     Args:
         workspace: Whose ledger and vault.
-        encoder: The encoder in use, as for `load_encoder`.
+        encoder: The encoder in use: as for `load_encoder`, a pipeline's folder, or an address.
         case_id: Only removals of this case; all if not given.
         generators: In place of the removal's own; each must be the very one that the plan names.
         judge: Likewise.
         allow_pickle: Whether pickled weights may be read.
         device: Where networks run.
+        policy: Which servers may be asked; the service's settings say if not given.
         observer: Told about progress.
 
     Returns:
         One result for each removal.
 
     Raises:
+        EncoderError: The encoder cannot be loaded, does not fit, or answers nonsense.
         InputError: There is no such case, no removal at all, or a tool is not the planned one.
+        OutboundError: The encoder's server cannot or may not be asked.
     """
     watch = observer or Silent()
     results = []
-    toolbox: Toolbox | None = None
+    tester = Tester(
+        workspace, generators=generators, judge=judge, allow_pickle=allow_pickle, device=device, policy=policy
+    )
+    found: Identified | None = None
     with workspace.open_ledger() as ledger, workspace.open_vault() as vault:
         removals = _find_removals(ledger, case_id)
-        known = {removal.digest for removal in _find_removals(ledger, None)}
-        for removal in removals:
-            watch.stage("load")
-            evidence, reason = _load_evidence(vault, removal.case_ids)
-            if evidence is None:
-                results.append(_untested(removal, reason))
-                continue
-            if toolbox is None or not _is_planned(removal.plan, toolbox):
-                tools = evidence[0].tools
-                toolbox = load_toolbox(
-                    encoder=encoder,
-                    generators=generators if generators is not None else (tools.generators or ("none",)),
-                    judge=judge if judge is not None else tools.judge,
-                    tap=tools.tap,
-                    allow_pickle=allow_pickle,
-                    device=device,
-                    tracking_uri=registry_uri(workspace.root, workspace.settings.tracking_uri),
-                )
-            _require_planned(removal.plan, toolbox)
-            watch.stage("measure")
-            measured = _measure(removal, evidence, vault, toolbox, watch)
-            digest = toolbox.encoder.artifact.digest
-            is_known = digest in known
-            verdict = worst([measured.verdict, *([] if is_known else [RetestVerdict.ENCODER_CHANGED])])
-            watch.stage("record")
-            draft = verification_draft(
-                toolbox.encoder.artifact,
-                removal_seq=removal.seq,
-                occasion="retest",
-                known=is_known,
-                measured=measured,
-                verdict=verdict,
-                device=toolbox.device,
-            )
-            entry = ledger.append([draft], workspace.signer(Role.RECORD))[0]
-            ledger.publish(workspace.signer(Role.LOG))
-            results.append(
-                RetestResult(
+        known = [(removal.seq, removal.digest) for removal in _find_removals(ledger, None)]
+        try:
+            for removal in removals:
+                watch.stage("load")
+                held = load_held(vault, removal.case_ids)
+                if held.panel is None or (case_id is not None and case_id not in held.cases):
+                    results.append(_untested(removal, held))
+                    continue
+                found = found or tester.open(Reference.parse(encoder)).identified
+                watch.stage("measure")
+                measured = tester.measure(
+                    held,
                     removal_seq=removal.seq,
-                    verification_seq=entry.seq,
-                    verdict=verdict,
-                    known_encoder=is_known,
-                    encoder_digest=digest,
                     case_ids=removal.case_ids,
-                    measurement=measured,
-                    reason=_explain(verdict),
+                    plan=removal.plan,
+                    watch=TestWatch(stage=watch.detail),
                 )
-            )
+                watch.stage("record")
+                looked = Looked.of(found, since=0, removals=[(removal.seq, removal.case_ids)], known=known)
+                results.append(_record(workspace, ledger, removal, looked, merge([Tested.of(measured)], removal.plan),
+                                       kind=Reference.parse(encoder).kind, found=found))  # fmt: skip
+        finally:
+            tester.close()
     return results
+
+
+def _record(
+    workspace: Workspace,
+    ledger: Ledger,
+    removal: _RecordedRemoval,
+    looked: Looked,
+    tested: Tested,
+    *,
+    kind: str,
+    found: Identified,
+) -> RetestResult:
+    draft = draft_of(looked, tested, removal.seq, source=kind)
+    entry = ledger.append([draft], workspace.signer(Role.RECORD))[0]
+    ledger.publish(workspace.signer(Role.LOG))
+    white = white_box_of(looked)
+    verdict = white.combine(tested.verdict)
+    return RetestResult(
+        removal_seq=removal.seq,
+        verification_seq=entry.seq,
+        verdict=verdict,
+        white_box=white.outcome,
+        black_box=tested.verdict,
+        encoder_digest=looked.digest or "",
+        differences=_compare(found, removal.subjects),
+        parts=looked.parts,
+        claimed=looked.claimed,
+        case_ids=removal.case_ids,
+        cases=tested.cases,
+        scores=tested.scores,
+        reason=explain(verdict),
+    )
+
+
+def _compare(found: Identified, recorded: tuple[Subject, ...]) -> str | None:
+    if found.artifact is None:
+        return None
+    try:
+        found.artifact.compare(recorded)
+    except VerificationError as error:
+        return error.message
+    return None
 
 
 @dataclass(frozen=True)
 class _RecordedRemoval:
     seq: int
     digest: str
+    subjects: tuple[Subject, ...]
     case_ids: tuple[str, ...]
     plan: Plan
 
@@ -163,6 +200,7 @@ def _find_removals(ledger: Ledger, case_id: str | None) -> list[_RecordedRemoval
             _RecordedRemoval(
                 seq=entry.seq,
                 digest=statement.encoder_digest(),
+                subjects=statement.subject,
                 case_ids=tuple(case.case_id for case in predicate.cases),
                 plan=request.plan,
             )
@@ -178,88 +216,20 @@ def _find_removals(ledger: Ledger, case_id: str | None) -> list[_RecordedRemoval
     return found
 
 
-def _load_evidence(vault: Vault, case_ids: Sequence[str]) -> tuple[list[CaseEvidence] | None, str]:
-    cases = []
-    for case_id in case_ids:
-        try:
-            cases.append(CaseEvidence.load(vault, case_id))
-        except InputError as error:
-            if error.code is not ErrorCode.EVIDENCE_ERASED:
-                raise
-            return None, error.message
-    return cases, ""
-
-
-def _measure(
-    removal: _RecordedRemoval, evidence: list[CaseEvidence], vault: Vault, toolbox: Toolbox, watch: Observer
-) -> Measurement:
-    panel = PanelEvidence.load(vault, evidence[0].panel_id)
-    tools = evidence[0].tools
-    people = [_with_roles(case) for case in evidence]
-    probes = choose_probes(people, (), seed=tools.seed)
-    original = Original(
-        encoder=None,
-        templates=torch.stack([case.template for case in evidence]),
-        panel_images=[photo.image for person in panel.people for photo in person.portraits],
-        panel_features=panel.features,
-    )
-    return measure_encoder(
-        toolbox.encoder,
-        original,
-        probes,
-        removal.plan,
-        removal.case_ids,
-        toolbox,
-        tap=tools.tap,
-        steps=tools.steps,
-        guidance=tools.guidance,
-        on_stage=watch.detail,
-    )
-
-
-def _with_roles(case: CaseEvidence) -> Person:
-    """Return the case's person with trained photos marked as such: a trained photo is one that has a pair."""
-    marks = tuple(FacePair(photo=number, swapped=case.person.portraits[number].image) for number in range(case.trained))
-    return Person(portraits=case.person.portraits, pairs=marks)
-
-
-def _is_planned(plan: Plan, toolbox: Toolbox) -> bool:
-    digests = {generator.name: generator.artifact.digest for generator in toolbox.generators}
-    judge = toolbox.recogniser.digest if toolbox.recogniser else None
-    return all(
-        digests.get(test.generator) == test.generator_digest and test.recogniser_digest == judge
-        for test in plan.tests
-        if test.generator_digest is not None
-    )
-
-
-def _require_planned(plan: Plan, toolbox: Toolbox) -> None:
-    if not _is_planned(plan, toolbox):
-        raise InputError(
-            "The generators or the recogniser are not those of the removal's plan, so its thresholds do not apply.",
-            hint="Give the same ones with --generator and --judge; 'ireu ledger show' lists their digests.",
-        )
-
-
-def _untested(removal: _RecordedRemoval, reason: str) -> RetestResult:
+def _untested(removal: _RecordedRemoval, held: Held) -> RetestResult:
+    erased = RetestVerdict.EVIDENCE_ERASED
     return RetestResult(
         removal_seq=removal.seq,
         verification_seq=None,
-        verdict=RetestVerdict.EVIDENCE_ERASED,
-        known_encoder=False,
+        verdict=erased,
+        white_box="not-visible",
+        black_box=erased,
         encoder_digest="",
+        differences=None,
+        parts={},
+        claimed=None,
         case_ids=removal.case_ids,
-        measurement=None,
-        reason=reason,
+        cases=(),
+        scores=(),
+        reason=held.erased,
     )
-
-
-def _explain(verdict: RetestVerdict) -> str:
-    return {
-        RetestVerdict.HOLDS: "The tests of the removal gave the permitted results again.",
-        RetestVerdict.RESURFACED: "A forgotten person is recognised again, beyond what the plan permits.",
-        RetestVerdict.ENCODER_CHANGED: "No recorded removal has this encoder as its result.",
-        RetestVerdict.UTILITY_LOST: "Retained people's features are farther from the original than permitted.",
-        RetestVerdict.INCONCLUSIVE: "There are too few probes, or too many matches to be sure either way.",
-        RetestVerdict.EVIDENCE_ERASED: "The evidence was erased, so nothing can be tested.",
-    }[verdict]

@@ -20,18 +20,16 @@ if TYPE_CHECKING:
     from ireu_sdk.evaluation.identity import Drawing
     from ireu_sdk.generators.sources import PortraitGenerator
 
-__all__ = ["Toolbox", "load_toolbox", "software_versions"]
+__all__ = ["Instruments", "Toolbox", "load_instruments", "load_toolbox", "software_versions"]
 
 PACKAGES = ("ireu-sdk", "torch", "transformers", "diffusers", "onnxruntime", "numpy", "pillow")
 
 
-@dataclass
-class Toolbox:
-    """Everything that a removal runs on.
+@dataclass(kw_only=True)
+class Instruments:
+    """What an encoder is measured with.
 
     Attributes:
-        encoder: The encoder to change or to test.
-        encoder_source: How it was named.
         generators: Who draws; may be empty.
         recogniser: Who judges; None without generators.
         judge_source: How it was named.
@@ -40,13 +38,24 @@ class Toolbox:
             that is compared on them.
     """
 
-    encoder: ClipEncoder
-    encoder_source: str
     generators: tuple[PortraitGenerator, ...]
     recogniser: Recogniser | None
     judge_source: str | None
     device: str
     drawings: dict[tuple[str, ...], Drawing] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True)
+class Toolbox(Instruments):
+    """Everything that a removal runs on.
+
+    Attributes:
+        encoder: The encoder to change.
+        encoder_source: How it was named.
+    """
+
+    encoder: ClipEncoder
+    encoder_source: str
 
     def plan_tests(
         self,
@@ -101,7 +110,7 @@ def load_toolbox(
     device: str = "cpu",
     tracking_uri: str | None = None,
 ) -> Toolbox:
-    """Load everything that a removal or re-test runs on.
+    """Load everything that a removal runs on.
 
     Args:
         encoder: As for `load_encoder`.
@@ -123,39 +132,64 @@ def load_toolbox(
         names = tuple(dict.fromkeys(name for name in generators if name != "none"))
     if judge is None and (is_testbed or any(name.startswith("testbed:") for name in names)):
         judge = "testbed"
-    if names and judge is None:
-        raise InputError(
-            "Portraits of a generator need a face recogniser that says who is in them.",
-            hint="Give one with --judge FILE.onnx or --judge insightface:PACK.",
-        )
+    _require_judge(names, judge)
     loaded = load_encoder(encoder, allow_pickle=allow_pickle, device=device, tracking_uri=tracking_uri)
+    tools = load_instruments(generators=names, judge=judge, tap=tap, device=device)
+    width = int(loaded.module.config.projection_dim)  # type: ignore[union-attr, arg-type]
+    for drawer in tools.generators:
+        if tap is Tap.IMAGE_EMBEDS and drawer.feature_size != width:
+            raise InputError(
+                f"Generator {drawer.name} reads {drawer.feature_size} numbers, but the encoder gives {width}.",
+                hint="Choose a generator that was made for this encoder, or --generator none.",
+            )
+    return Toolbox(
+        encoder=loaded,
+        encoder_source=encoder,
+        generators=tools.generators,
+        recogniser=tools.recogniser,
+        judge_source=judge,
+        device=device,
+    )
+
+
+def load_instruments(
+    *, generators: Sequence[str], judge: str | None, tap: Tap = Tap.IMAGE_EMBEDS, device: str = "cpu"
+) -> Instruments:
+    """Load what an encoder is measured with.
+
+    Args:
+        generators: As for `load_generator`; ``none`` is left out.
+        judge: As for `load_recogniser`; None for none.
+        tap: Which output of the encoder the generators must read.
+        device: Where networks run.
+
+    Raises:
+        InputError: Something is absent, generators are given without a judge, or read another tap.
+    """
+    names = tuple(dict.fromkeys(name for name in generators if name != "none"))
+    _require_judge(names, judge)
     recogniser = load_recogniser(judge) if judge is not None else None
     drawers: tuple[PortraitGenerator, ...] = ()
     if names:
         from ireu_sdk.generators.sources import load_generator
 
         drawers = tuple(load_generator(name, device=device) for name in names)
-    width = int(loaded.module.config.projection_dim)  # type: ignore[union-attr, arg-type]
     for drawer in drawers:
-        if tap is Tap.IMAGE_EMBEDS and drawer.feature_size != width:
-            raise InputError(
-                f"Generator {drawer.name} reads {drawer.feature_size} numbers, but the encoder gives {width}.",
-                hint="Choose a generator that was made for this encoder, or --generator none.",
-            )
         if drawer.tap is not tap:
             raise InputError(
                 f"Generator {drawer.name} reads the tap '{drawer.tap.value}', not '{tap.value}': it would not see"
                 " the removal.",
                 hint="Use the generator's own tap, or --generator none.",
             )
-    return Toolbox(
-        encoder=loaded,
-        encoder_source=encoder,
-        generators=drawers,
-        recogniser=recogniser,
-        judge_source=judge,
-        device=device,
-    )
+    return Instruments(generators=drawers, recogniser=recogniser, judge_source=judge, device=device)
+
+
+def _require_judge(generators: Sequence[str], judge: str | None) -> None:
+    if generators and judge is None:
+        raise InputError(
+            "Portraits of a generator need a face recogniser that says who is in them.",
+            hint="Give one with --judge FILE.onnx or --judge insightface:PACK.",
+        )
 
 
 def software_versions() -> dict[str, str]:

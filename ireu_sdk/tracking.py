@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ireu_governance.core.errors import ConfigError, EncoderError, InputError
-from ireu_sdk.mlflow_session import directed_at, few_retries, quiet, reported
+from ireu_sdk.mlflow_session import directed_at, few_retries, first_line, quiet, reported
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -91,7 +91,7 @@ class Tracker:
                 return client, str(client.create_experiment(EXPERIMENT, artifact_location=location))
             except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
                 raise ConfigError(
-                    f"MLflow cannot be used at {self.uri}: {str(error).splitlines()[0][:160]}",
+                    f"MLflow cannot be used at {first_line(self.uri)}: {first_line(error)}",
                     hint="Check MLFLOW_TRACKING_URI, or unset it to use the workspace's own database.",
                 ) from error
 
@@ -306,7 +306,7 @@ def fetch_registered_encoder(uri: str, *, tracking_uri: str | None) -> Path:
             folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri))
         except (MlflowException, OSError) as error:
             raise EncoderError(
-                f"'{uri}' cannot be fetched: {str(error).splitlines()[0][:160]}",
+                f"'{uri}' cannot be fetched: {first_line(error)}",
                 hint="Write models:/name/version or models:/name@alias.",
             ) from error
     for candidate in (folder / "artifacts" / "encoder", folder):

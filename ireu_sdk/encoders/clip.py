@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -18,14 +17,11 @@ from ireu_governance.core.artifact import Artifact
 from ireu_governance.core.errors import EncoderError, ErrorCode
 from ireu_governance.files import hash_folder
 from ireu_sdk.encoders.base import Tap
+from ireu_sdk.encoders.preparation import PREPROCESSOR, Preparation
 
 __all__ = ["PICKLE_SUFFIXES", "ClipEncoder"]
 
 PICKLE_SUFFIXES = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
-PREPROCESSOR = "preprocessor_config.json"
-# Pixel statistics of OpenAI's CLIP, the convention for CLIP towers that ship no preprocessor file.
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 class ClipEncoder:
@@ -33,7 +29,7 @@ class ClipEncoder:
 
     Args:
         model: The network.
-        processor: The picture preprocessor that belongs to it.
+        preparation: Makes pixels of pictures, as belongs to it.
         artifact: Digests of the files that both were loaded from.
         storage_dtype: Number format of the weights on disk; the network itself runs in float32 unless moved.
         preprocessor_file: The original preprocessor file, copied byte for byte when the encoder is saved.
@@ -43,13 +39,13 @@ class ClipEncoder:
         self,
         *,
         model: Any,
-        processor: Any,
+        preparation: Preparation,
         artifact: Artifact,
         storage_dtype: torch.dtype,
         preprocessor_file: Path | None,
     ) -> None:
         self._model = model
-        self._processor = processor
+        self._preparation = preparation
         self._artifact = artifact
         self._storage_dtype = storage_dtype
         self._preprocessor_file = preprocessor_file
@@ -60,6 +56,7 @@ class ClipEncoder:
         folder: Path,
         *,
         artifact: Artifact | None = None,
+        preprocessor: Path | None = None,
         allow_pickle: bool = False,
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
@@ -69,6 +66,7 @@ class ClipEncoder:
         Args:
             folder: A Hugging Face model folder, of a CLIP vision tower or of a whole CLIP.
             artifact: Digests of its files, when they were computed already.
+            preprocessor: Preprocessor file, when it is not the folder's own.
             allow_pickle: Whether weights that are Python pickles may be in the folder and be read.
             device: Where the network shall run.
             dtype: Number format in which it shall run.
@@ -88,10 +86,10 @@ class ClipEncoder:
         _refuse_pickles(folder, allow_pickle=allow_pickle)
         model = _load_model(folder, allow_pickle=allow_pickle)
         storage_dtype = next(model.parameters()).dtype
-        preprocessor_file = folder / PREPROCESSOR
+        preprocessor_file = preprocessor or folder / PREPROCESSOR
         return cls(
             model=model.to(device=device, dtype=dtype).eval(),
-            processor=_load_processor(preprocessor_file, image_size=int(model.config.image_size)),
+            preparation=Preparation.load(preprocessor_file, image_size=int(model.config.image_size)),
             artifact=artifact or hash_folder(folder),
             storage_dtype=storage_dtype,
             preprocessor_file=preprocessor_file if preprocessor_file.is_file() else None,
@@ -119,12 +117,8 @@ class ClipEncoder:
         return next(self.module.parameters()).device
 
     def preprocess(self, images: Sequence[Image.Image]) -> Tensor:
-        """Return pixel values (N, 3, H, W), float32, on the CPU.
-
-        The PIL back end is used everywhere: another resize would give other features for the same picture.
-        """
-        arrays = self._processor(images=[image.convert("RGB") for image in images], return_tensors="np")
-        return torch.from_numpy(np.ascontiguousarray(arrays["pixel_values"])).float()
+        """Return pixel values (N, 3, H, W), float32, on the CPU."""
+        return self._preparation(images)
 
     def forward(self, pixels: Tensor, *, tap: Tap) -> Tensor:
         """Return features of one batch, with gradients where they are enabled.
@@ -178,7 +172,7 @@ class ClipEncoder:
         """Return an independent copy of the network with the same preprocessing."""
         return ClipEncoder(
             model=copy.deepcopy(self._model),
-            processor=self._processor,
+            preparation=self._preparation,
             artifact=self._artifact,
             storage_dtype=self._storage_dtype,
             preprocessor_file=self._preprocessor_file,
@@ -276,37 +270,3 @@ def _describe_unreadable(error: Exception) -> EncoderError:
         )
     text = str(error).strip()
     return EncoderError(f"The encoder's weights cannot be read: {text.splitlines()[0][:200] if text else kind}")
-
-
-def _load_processor(file: Path, *, image_size: int) -> Any:
-    from transformers import CLIPImageProcessorPil
-
-    settings: dict[str, Any] = {
-        "size": {"shortest_edge": image_size},
-        "crop_size": {"height": image_size, "width": image_size},
-        "image_mean": list(CLIP_MEAN),
-        "image_std": list(CLIP_STD),
-        "resample": 3,
-    }
-    if file.is_file():
-        try:
-            settings = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise EncoderError(f"The encoder's {PREPROCESSOR} is not JSON.") from error
-        if not isinstance(settings, dict):
-            raise EncoderError(f"The encoder's {PREPROCESSOR} is no JSON object.")
-        # Older files name processor classes that are gone; the class is chosen here, not by the file.
-        for key in ("image_processor_type", "feature_extractor_type", "processor_class"):
-            settings.pop(key, None)
-    try:
-        processor = CLIPImageProcessorPil(**settings)
-        shape = processor(images=[Image.new("RGB", (8, 8))], return_tensors="np")["pixel_values"].shape
-    except Exception as error:
-        raise EncoderError(f"The encoder's {PREPROCESSOR} describes no way to prepare a picture.") from error
-    if shape != (1, 3, image_size, image_size):
-        raise EncoderError(
-            f"The encoder takes pictures of {image_size} pixels, but its {PREPROCESSOR} makes them"
-            f" {shape[-1]}×{shape[-2]}.",
-            hint="Is this the right preprocessor file for these weights?",
-        )
-    return processor

@@ -53,7 +53,7 @@ def load_encoder(
         folder = fetch_registered_encoder(source, tracking_uri=tracking_uri)
     elif source.startswith(("http://", "https://")):
         raise InputError(
-            "Encoders behind an HTTP address cannot be tested by this version.",
+            "An encoder behind an address can be tested with 'ireu verify', but not loaded or changed.",
             hint="Give a folder, hf:organisation/name or models:/name/version.",
         )
     else:

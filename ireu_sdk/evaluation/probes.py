@@ -5,15 +5,13 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ireu_sdk.faces.portraits import Person
-
-__all__ = ["PROMPTS", "Probe", "ProbeSet", "choose_probes"]
+__all__ = ["PROMPTS", "Photo", "Photographed", "Probe", "ProbeSet", "choose_probes", "image_of"]
 
 Role = Literal["trained", "unseen", "panel"]
 
@@ -28,12 +26,41 @@ PROMPTS = (
 )
 
 
+class Photo(Protocol):
+    """A photo that is at hand, or is decrypted and decoded when it is looked at."""
+
+    @property
+    def image(self) -> Image.Image:
+        """The picture, RGB."""
+
+
+class Photographed(Protocol):
+    """Somebody of whom there are photos: a `Person`, or a case in the vault."""
+
+    @property
+    def portraits(self) -> Sequence[Photo]:
+        """The photos."""
+
+    @property
+    def trained(self) -> tuple[int, ...]:
+        """Positions of those that take part in training."""
+
+    @property
+    def unseen(self) -> tuple[int, ...]:
+        """Positions of the others."""
+
+
+def image_of(photo: Image.Image | Photo) -> Image.Image:
+    """Return a photo's picture."""
+    return photo if isinstance(photo, Image.Image) else photo.image
+
+
 @dataclass(frozen=True)
 class Probe:
     """One picture to test with.
 
     Attributes:
-        image: The reference photo x.
+        photo: The reference photo x.
         role: ``trained`` (x₋ of the training), ``unseen`` (another photo of the same person) or ``panel`` (x₊ of
             a person outside of the retain loss).
         person: Number of the case, or of the person in the panel.
@@ -41,11 +68,16 @@ class Probe:
         seed: Of the starting noise.
     """
 
-    image: Image.Image
+    photo: Image.Image | Photo
     role: Role
     person: int
     prompt: str
     seed: int
+
+    @property
+    def image(self) -> Image.Image:
+        """The reference photo's picture."""
+        return image_of(self.photo)
 
 
 @dataclass(frozen=True)
@@ -73,8 +105,8 @@ class ProbeSet:
 
 
 def choose_probes(
-    forget: Sequence[Person],
-    panel: Sequence[Person],
+    forget: Sequence[Photographed],
+    panel: Sequence[Photographed],
     *,
     photos_each: int = 6,
     panel_photos: int = 1,
@@ -94,20 +126,20 @@ def choose_probes(
     """
     probes: list[Probe] = []
 
-    def add(image: Image.Image, role: Role, person: int, number: int) -> None:
+    def add(photo: Photo, role: Role, person: int, number: int) -> None:
         # The seed depends on role, person and number, so that adding a person leaves all other pictures as they were.
         key = zlib.crc32(f"{seed}/{role}/{person}/{number}".encode())
         probes.append(
-            Probe(image=image, role=role, person=person, prompt=PROMPTS[key % len(PROMPTS)], seed=key % 2**31)
+            Probe(photo=photo, role=role, person=person, prompt=PROMPTS[key % len(PROMPTS)], seed=key % 2**31)
         )
 
     for case, person in enumerate(forget):
         for number in person.trained[:photos_each]:
-            add(person.portraits[number].image, "trained", case, number)
+            add(person.portraits[number], "trained", case, number)
         for number in person.unseen[:photos_each]:
-            add(person.portraits[number].image, "unseen", case, number)
+            add(person.portraits[number], "unseen", case, number)
     for other, person in enumerate(panel):
         for number, photo in enumerate(person.portraits[:panel_photos]):
-            add(photo.image, "panel", other, number)
+            add(photo, "panel", other, number)
     real = tuple(photo.image for person in panel for photo in person.portraits)
     return ProbeSet(probes=tuple(probes), real=real)

@@ -23,6 +23,8 @@ __all__ = [
     "FacePair",
     "Person",
     "Portrait",
+    "decode_image",
+    "decode_portrait",
     "load_people",
     "read_portrait",
     "refuse_shared_portraits",
@@ -124,6 +126,37 @@ def decode_portrait(data: bytes, *, name: str, stem: str = "") -> Portrait:
     Raises:
         InputError: The bytes are no picture, are damaged, blank, too small or too large.
     """
+    image = decode_image(data, name=name)
+    if min(image.size) < MIN_SIDE:
+        raise InputError(
+            f"The photo '{name}' is only {image.width}×{image.height} pixels.",
+            hint=f"Each side needs {MIN_SIDE} pixels or more.",
+            code=ErrorCode.PORTRAIT_UNREADABLE,
+        )
+    pixels = np.asarray(image)
+    if float(pixels.mean(axis=2).std()) < MIN_CONTRAST:
+        raise InputError(
+            f"The photo '{name}' is blank: it shows no face.",
+            hint="Give photos in which the person's face can be seen.",
+            code=ErrorCode.PORTRAIT_NO_FACE,
+        )
+    digest = hashlib.sha256(f"{image.width}x{image.height}:".encode() + pixels.tobytes()).hexdigest()
+    return Portrait(image=image, data=data, pixel_digest=digest, stem=stem)
+
+
+def decode_image(data: bytes, *, name: str) -> Image.Image:
+    """Decode the bytes of one photo, whatever it shows; for photos that were checked before.
+
+    Args:
+        data: An image file's bytes.
+        name: What to call it in messages on the terminal.
+
+    Returns:
+        The picture, upright and in RGB.
+
+    Raises:
+        InputError: The bytes are no picture, are damaged, or too large.
+    """
     code = ErrorCode.PORTRAIT_UNREADABLE
     try:
         with warnings.catch_warnings():
@@ -132,7 +165,7 @@ def decode_portrait(data: bytes, *, name: str, stem: str = "") -> Portrait:
             with Image.open(io.BytesIO(data)) as opened:
                 if opened.width * opened.height > MAX_PIXELS:
                     raise _too_large(name, f"{opened.width}×{opened.height}")
-                image = ImageOps.exif_transpose(opened).convert("RGB")
+                return _to_rgb(ImageOps.exif_transpose(opened))
     except InputError:
         raise
     except Image.DecompressionBombError as error:
@@ -149,21 +182,15 @@ def decode_portrait(data: bytes, *, name: str, stem: str = "") -> Portrait:
             hint="Save it again from its original.",
             code=code,
         ) from error
-    if min(image.size) < MIN_SIDE:
-        raise InputError(
-            f"The photo '{name}' is only {image.width}×{image.height} pixels.",
-            hint=f"Each side needs {MIN_SIDE} pixels or more.",
-            code=code,
-        )
-    pixels = np.asarray(image)
-    if float(pixels.mean(axis=2).std()) < MIN_CONTRAST:
-        raise InputError(
-            f"The photo '{name}' is blank: it shows no face.",
-            hint="Give photos in which the person's face can be seen.",
-            code=ErrorCode.PORTRAIT_NO_FACE,
-        )
-    digest = hashlib.sha256(f"{image.width}x{image.height}:".encode() + pixels.tobytes()).hexdigest()
-    return Portrait(image=image, data=data, pixel_digest=digest, stem=stem)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        # Sixteen bits of grey: converted as they are, everything above 255 of 65,535 would be white.
+        levels = np.asarray(image)
+        if levels.size and int(levels.max()) > 255:
+            image = Image.fromarray((levels.clip(0, 65_535) >> 8).astype(np.uint8))
+    return image.convert("RGB")
 
 
 def load_people(folder: Path, *, loose: str) -> list[Person]:

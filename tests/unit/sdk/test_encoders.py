@@ -20,7 +20,8 @@ from ireu_governance.core.errors import EncoderError, ErrorCode, InputError
 from ireu_governance.files import hash_file, hash_folder
 from ireu_sdk.encoders import load_encoder
 from ireu_sdk.encoders.base import Tap
-from ireu_sdk.encoders.clip import CLIP_MEAN, ClipEncoder
+from ireu_sdk.encoders.clip import ClipEncoder
+from ireu_sdk.encoders.preparation import CLIP_MEAN
 from ireu_sdk.faces.portraits import Person, decode_portrait
 from ireu_sdk.faces.presence import refuse_faceless
 from ireu_sdk.faces.recognisers import OnnxRecogniser, load_recogniser
@@ -370,3 +371,10 @@ def test_generator_draws_the_same_picture_alone_and_in_company() -> None:
     assert together.shape == (3, 3, 128, 128)
     with pytest.raises(EncoderError, match="24"):
         generator.generate(torch.zeros(1, 24), prompts=[prompt], seeds=[1], steps=1)
+
+
+def test_looked_up_pixels_are_bit_by_bit_those_of_the_processor(folders: dict[str, Path]) -> None:
+    for kind in ("tower", "whole"):
+        preparation = load_encoder(str(folders[kind]))._preparation
+        whole = preparation._processor(images=[face.convert("RGB") for face in FACES], return_tensors="np")
+        assert torch.equal(preparation(FACES), torch.from_numpy(whole["pixel_values"]))

@@ -171,7 +171,7 @@ def scene() -> tuple[ProbeSet, np.ndarray, Drawing, Drawing]:
     image = Image.new("RGB", (8, 8))
     roles = [("trained", 0), ("unseen", 0), ("panel", 0), ("panel", 1)]
     probes = ProbeSet(
-        probes=tuple(Probe(image=image, role=role, person=n, prompt="p", seed=0) for role, n in roles), real=()
+        probes=tuple(Probe(photo=image, role=role, person=n, prompt="p", seed=0) for role, n in roles), real=()
     )
     pictures = torch.randint(0, 256, (4, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     photos, before, after = (
