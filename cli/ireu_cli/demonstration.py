@@ -94,6 +94,9 @@ class Demonstration:
         started = time.monotonic()
         self._say("[bold]ireu demo[/bold]: forget a synthetic person, prove it, and catch a lie. Offline, on this CPU.")
         self._say("")
+        # The demo's ledger is in its own folder, whatever the environment says of the real one.
+        for name in ("IREU_DATABASE", "IREU_CHECKPOINT_COPIES"):
+            os.environ.pop(name, None)
         workspace = Workspace.create(self._folder, organisation="Demo Portraits", origin="demo.invalid/ireu")
         self._say(f"A workspace with fresh keys and an empty ledger: {workspace.root}")
         toolbox = load_toolbox(encoder="testbed")
@@ -181,7 +184,7 @@ class Demonstration:
             found = retest(workspace, encoder=str(deployed), case_id=case, observer=observer)[0]
         matches = [
             f"{score.matches.matches} of {score.n} ({score.name.partition('/')[0]})"
-            for result in (found.measurement.cases if found.measurement else ())
+            for result in found.cases
             for score in result.scores
             if score.matches is not None and score.name.endswith("-match")
         ]

@@ -9,14 +9,25 @@ from pathlib import Path
 import click
 import rich_click
 
+from ireu_cli.commands.access import access
+from ireu_cli.commands.alert import alert
 from ireu_cli.commands.certificate import certificate
 from ireu_cli.commands.demo import demo
+from ireu_cli.commands.deployment import deployment
 from ireu_cli.commands.doctor import doctor
+from ireu_cli.commands.encoder import encoder
+from ireu_cli.commands.evidence import evidence
 from ireu_cli.commands.init import init
 from ireu_cli.commands.keys import keys
 from ireu_cli.commands.ledger import ledger
+from ireu_cli.commands.monitor import monitor
+from ireu_cli.commands.receipt import receipt
+from ireu_cli.commands.request import request
+from ireu_cli.commands.serve import serve
 from ireu_cli.commands.unlearn import unlearn
 from ireu_cli.commands.verify import verify
+from ireu_cli.commands.witness import witness
+from ireu_cli.commands.worker import worker
 from ireu_cli.context import Shared
 from ireu_cli.exits import ABSENT, FAULT, INTERRUPTED, UNREAD, exit_code_of
 from ireu_cli.output import print_error, print_fault
@@ -51,7 +62,27 @@ def cli(context: click.Context, workspace: Path | None) -> None:
     context.obj = Shared(workspace=workspace)
 
 
-for command in (demo, init, unlearn, verify, ledger, certificate, keys, doctor):
+for command in (
+    demo,
+    init,
+    unlearn,
+    verify,
+    request,
+    evidence,
+    ledger,
+    certificate,
+    encoder,
+    keys,
+    doctor,
+    monitor,
+    witness,
+    serve,
+    worker,
+    access,
+    deployment,
+    alert,
+    receipt,
+):
     cli.add_command(command)
 
 

@@ -29,6 +29,9 @@ _MARKS = {
     "resurfaced": ("✗", "red"),
     "encoder-changed": ("✗", "red"),
     "utility-lost": ("✗", "red"),
+    "valid": ("✓", "green"),
+    "revoked": ("✗", "red"),
+    "unreadable": ("✗", "red"),
 }
 
 

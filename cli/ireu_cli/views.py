@@ -10,7 +10,7 @@ from ireu_governance.core.statement import Score, Statement
 if TYPE_CHECKING:
     from ireu_governance.core.certificate import Certificate
 
-__all__ = ["describe_score", "read_statements"]
+__all__ = ["count", "describe_score", "read_statements"]
 
 
 def read_statements(certificate: Certificate) -> dict[str, Statement]:
@@ -25,6 +25,17 @@ def read_statements(certificate: Certificate) -> dict[str, Statement]:
     body = certificate.certificate
     logged = {"request": body.request, "removal": body.removal, "verification": body.verification}
     return {name: Statement.from_bytes(Envelope.from_object(entry.envelope).payload) for name, entry in logged.items()}
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """Return a number with its noun in the right form: ``1 person``, ``2 people``.
+
+    Args:
+        number: How many.
+        one: The noun for one.
+        many: The noun for several; with an s if not given.
+    """
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def describe_score(score: Score) -> str:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 from pydantic import BaseModel
@@ -16,10 +16,14 @@ from ireu_cli.output import emit, json_option, plain, stdout_console
 from ireu_governance.core.errors import ConfigError, ErrorCode, IreuError
 from ireu_governance.core.keys import Role
 
+if TYPE_CHECKING:
+    from ireu_governance.workspace import Workspace
+
 __all__ = ["doctor"]
 
 EXTRAS = {
     "ml": ("torch", "transformers", "diffusers", "onnxruntime", "insightface", "mlflow", "torchmetrics"),
+    "postgres": ("psycopg",),
 }
 BASE = ("ireu-sdk", "cryptography", "pydantic", "sqlmodel", "rfc8785")
 
@@ -102,6 +106,7 @@ def _workspace(shared: Shared) -> list[Diagnosis]:
     found = [Diagnosis(name="workspace", state="ok", detail=str(workspace.root))]
     found.extend(_try(f"{role.value} key", partial(_describe_key, workspace.root, role)) for role in Role)
     found.append(_try("ledger", lambda: _describe_ledger(workspace.root)))
+    found.extend(_copies(workspace))
     found.append(_try("vault", lambda: _describe_vault(workspace.root)))
     return found
 
@@ -114,20 +119,48 @@ def _describe_key(root: Path, role: Role) -> str:
 
 def _describe_ledger(root: Path) -> str:
     from ireu_governance.ledger.audit import audit
+    from ireu_governance.ledger.location import show_location
     from ireu_governance.workspace import Workspace
 
     workspace = Workspace(root)
-    report = audit(workspace.ledger_path, key_file=workspace.key_file(), checkpoint_path=workspace.checkpoint_path)
+    report = audit(
+        workspace.ledger_location,
+        key_file=workspace.key_file(),
+        checkpoint_path=workspace.checkpoint_path,
+        checkpoint_copies=workspace.checkpoint_copies,
+    )
     if report.findings:
         raise ConfigError(f"{len(report.findings)} findings; see: ireu ledger audit")
-    return f"{report.size} entries, audited, nothing is wrong"
+    where = "" if isinstance(workspace.ledger_location, Path) else f" in {show_location(workspace.ledger_location)}"
+    return f"{report.size} entries{where}, audited, nothing is wrong"
+
+
+def _copies(workspace: Workspace) -> list[Diagnosis]:
+    """Look at every copy of the published checkpoint: whether it is there, and how far it is."""
+    from ireu_governance.ledger.published import PublishedCheckpoint
+
+    def look() -> list[Diagnosis]:
+        published = PublishedCheckpoint(
+            workspace.checkpoint_path, workspace.checkpoint_copies, key_file=workspace.key_file()
+        )
+        return [
+            Diagnosis(name="checkpoint copy", state="problem" if behind else "ok", detail=f"{path}: {detail}")
+            for path, behind, detail in published.compare_copies()
+        ]
+
+    try:
+        return look()
+    except IreuError as error:
+        return [Diagnosis(name="checkpoint copy", state="problem", detail=f"{error.message} {error.hint}".strip())]
 
 
 def _describe_vault(root: Path) -> str:
     from ireu_governance.workspace import Workspace
 
     with Workspace(root).open_vault() as vault:
-        cases = vault.cases()
+        cases = [case for case in vault.cases() if case.erased_at is None or case.erasing_since]
+    if stopped := sum(case.erasing_since is not None for case in cases):
+        raise ConfigError(f"The erasure of {stopped} cases was stopped.", hint="Finish it with: ireu evidence expire")
     return f"evidence of {len(cases)} cases and panels, {sum(case.size for case in cases)} bytes, encrypted"
 
 

@@ -25,11 +25,35 @@ class InitResult(BaseModel):
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False), required=False)
 @click.option("--organisation", default="Unnamed organisation", help="Who runs it; stands on certificates.")
 @click.option("--origin", help="Name of the ledger, such as example.org/ireu; random if not given.")
+@click.option("--database", help="Where the ledger shall be: postgresql://user@host/database, without a password.")
 @click.option("--contact", help="Role address for questions about certificates, such as privacy@example.org.")
+@click.option(
+    "--root-keys",
+    type=click.IntRange(1, 8),
+    default=1,
+    show_default=True,
+    help="How many root keys to make, so that several people can hold one each.",
+)
+@click.option(
+    "--root-threshold",
+    type=click.IntRange(1, 8),
+    default=1,
+    show_default=True,
+    help="How many of them have to sign a change of keys.",
+)
 @json_option
 @click.pass_obj
 def init(
-    shared: Shared, directory: Path | None, organisation: str, origin: str | None, contact: str | None, *, as_json: bool
+    shared: Shared,
+    directory: Path | None,
+    organisation: str,
+    origin: str | None,
+    database: str | None,
+    contact: str | None,
+    root_keys: int,
+    root_threshold: int,
+    *,
+    as_json: bool,
 ) -> None:
     """Make a workspace in DIRECTORY (or where --workspace says, or here): keys, an empty ledger, a vault, settings.
 
@@ -40,7 +64,15 @@ def init(
     if directory is not None and shared.workspace is not None:
         raise click.UsageError("Name the folder either as DIRECTORY or with --workspace.")
     root = directory or shared.workspace or Path()
-    workspace = Workspace.create(root, organisation=organisation, origin=origin, contact=contact)
+    workspace = Workspace.create(
+        root,
+        organisation=organisation,
+        origin=origin,
+        contact=contact,
+        database=database,
+        root_keys=root_keys,
+        root_threshold=root_threshold,
+    )
     result = InitResult(workspace=workspace.root, origin=workspace.key_file().origin, key_file=workspace.key_file_path)
 
     def show() -> None:
@@ -48,6 +80,8 @@ def init(
         console.print(f"Workspace made in [bold]{plain(result.workspace)}[/bold]")
         console.print(f"  ledger      {result.origin}")
         console.print(f"  key file    {plain(result.key_file)}  (public: give it to whoever verifies certificates)")
+        if root_keys > 1:
+            console.print("  root keys   give each keys/root-N.pem to another person, and remove it here")
         inside = "" if root.resolve() == Path.cwd() else f"-w {plain(root)} "
         console.print(f"  next        ireu {inside}unlearn --encoder testbed --forget testbed:0 --retain testbed")
 

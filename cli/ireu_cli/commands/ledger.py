@@ -8,13 +8,26 @@ import click
 from pydantic import BaseModel
 
 from ireu_cli.commands.ledger_audit import audit
+from ireu_cli.commands.ledger_compare import compare
+from ireu_cli.commands.ledger_export import export
 from ireu_cli.commands.ledger_head import checkpoint, prove
+from ireu_cli.commands.ledger_migrate import migrate
+from ireu_cli.commands.ledger_stamp import stamp
 from ireu_cli.context import Shared
 from ireu_cli.output import emit, json_option, mark, stdout_console
 
 __all__ = ["ledger"]
 
-KINDS = ("removal-request", "removal", "verification", "request-event", "erasure", "key-change", "revocation")
+KINDS = (
+    "removal-request",
+    "removal",
+    "verification",
+    "request-event",
+    "erasure",
+    "key-change",
+    "revocation",
+    "deployment",
+)
 
 
 class EntryLine(BaseModel):
@@ -61,6 +74,7 @@ def ledger() -> None:
 def log(shared: Shared, kind: str | None, limit: int, *, as_json: bool) -> None:
     """List entries, the newest last."""
     from ireu_governance.ledger.records import case_ids
+    from ireu_governance.ledger.summaries import summarise
 
     workspace = shared.open_workspace()
     with workspace.open_ledger() as opened:
@@ -76,7 +90,7 @@ def log(shared: Shared, kind: str | None, limit: int, *, as_json: bool) -> None:
                     recorded_at=entry.recorded_at,
                     cases=case_ids(statement),
                     encoder=statement.encoder_digest() if statement.is_about_encoder else None,
-                    summary=_summarise(predicate),
+                    summary=summarise(predicate),
                 )
             )
         result = EntryList(origin=workspace.key_file().origin, size=opened.head().size, entries=lines)
@@ -127,7 +141,7 @@ def show_entry(shared: Shared, seq: int, *, as_json: bool) -> None:
     emit(result, as_json=as_json, show=show_detail)
 
 
-for command in (audit, checkpoint, prove):
+for command in (audit, checkpoint, compare, export, migrate, prove, stamp):
     ledger.add_command(command)
 
 
@@ -135,15 +149,3 @@ def _colour(line: EntryLine) -> str:
     """Return an entry's summary with its verdict, if it is one, marked."""
     verdict, space, rest = line.summary.partition(" ")
     return f"{mark(verdict)}{space}{rest}" if line.kind == "verification" else line.summary
-
-
-def _summarise(predicate: object) -> str:
-    from ireu_governance.core.statement import Removal, RemovalRequest, Verification
-
-    if isinstance(predicate, RemovalRequest):
-        return f"{len(predicate.plan.tests)} tests planned"
-    if isinstance(predicate, Removal):
-        return f"{predicate.method.name}, request {predicate.request_seq}"
-    if isinstance(predicate, Verification):
-        return f"{predicate.verdict.value} ({predicate.occasion} of {predicate.removal_seq})"
-    return ""

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from ireu_cli.context import Shared
 from ireu_cli.exits import exit_code_of_verdict
 from ireu_cli.output import emit, json_option, mark, plain, stdout_console
+from ireu_cli.views import count
 from ireu_governance.core.errors import ConfigError
 
 __all__ = ["unlearn"]
@@ -52,6 +53,7 @@ class UnlearnResult(BaseModel):
     scores: list[dict[str, Any]]
     grids: dict[str, Path]
     face_check: bool
+    requests_done: list[str]
 
 
 @click.command()
@@ -83,14 +85,17 @@ class UnlearnResult(BaseModel):
     help="Output of the encoder to move.  [default: image_embeds]",
 )
 @click.option("--k", type=float, help="Share of dimensions that the mask keeps.  [default: 0.4]")
-@click.option("--alpha", type=float, help="Signed step along M ⊙ Δz.  [default: -2]")
+@click.option("--alpha", type=float, help="Signed step along M ⊙ Δz.  [default: -1.9]")
 @click.option("--lambda", "lambda_", type=float, help="Weight of the forget loss.  [default: 1]")
 @click.option("--steps", type=int, help="Training steps.  [default: 200, more for several people]")
 @click.option("--lr", type=float, help="Peak learning rate.  [default: 0.0002]")
 @click.option("--batch-size", type=int, help="Forget pictures in a step.  [default: 4]")
+@click.option("--retain-ratio", type=int, help="Retain pictures for each forget picture.  [default: 3]")
+@click.option("--warmup", type=int, help="Steps over which the learning rate rises.  [default: 20]")
+@click.option("--blends", type=int, help="Blended pictures in the retain pool.  [default: 3000]")
 @click.option("--seed", type=int, help="Decides the order of pictures.  [default: 0]")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
-@click.option("--case", "case_id", help="Case id, 32 hex digits; random if not given.")
+@click.option("--case", "case_id", help="Case id, such as an accepted request's; random if not given.")
 @click.option("--allow-pickle", is_flag=True, help="Read pickled weights; the ledger records that you did.")
 @click.option("--resume", metavar="RUN", help="Go on with a stopped run; all else as it was.")
 @click.option("--dry-run", is_flag=True, help="Check everything and say what would be done; write nothing.")
@@ -172,7 +177,7 @@ def _check_case(case_id: str | None) -> None:
     if case_id is not None and not re.fullmatch(r"[0-9a-f]{32}", case_id):
         raise ConfigError(
             "A case id is 32 hex digits and says nothing about the person.",
-            hint="Leave --case out to get a random one.",
+            hint="Give that of a request (ireu request list), or leave --case out to get a random one.",
         )
 
 
@@ -200,10 +205,12 @@ def _show_plan(plan: DryRunResult) -> None:
     console = stdout_console()
     console.print("[bold]Dry run: nothing was written.[/bold]")
     console.print(
-        f"  forget    {plan.people} people, {plan.trained_photos} photos in training ({plan.swap_pairs} swaps),"
-        f" {plan.unseen_photos} held out as unseen"
+        f"  forget    {count(plan.people, 'person', 'people')}, {count(plan.trained_photos, 'photo')} in training"
+        f" ({count(plan.swap_pairs, 'swap')}), {plan.unseen_photos} held out as unseen"
     )
-    console.print(f"  retain    {plan.retain_people} people; measured on {plan.panel_people} others")
+    console.print(
+        f"  retain    {count(plan.retain_people, 'person', 'people')}; measured on {plan.panel_people} others"
+    )
     console.print(f"  encoder   {plan.encoder}  {plan.encoder_digest}")
     s = plan.settings
     console.print(
@@ -258,6 +265,7 @@ def summarise(done: Any) -> UnlearnResult:
         scores=[score.model_dump(mode="json") for score in measured.scores],
         grids=done.grids,
         face_check=done.face_check,
+        requests_done=list(done.answered),
     )
 
 
@@ -286,6 +294,8 @@ def show_result(result: UnlearnResult) -> None:
         console.print(f"  certificate  {plain(result.certificate)}")
     else:
         console.print("  certificate  none: the tests do not hold. Try more --steps, or an --alpha farther from 0.")
+    for case_id in result.requests_done:
+        console.print(f"  request      of case {case_id} recorded as done; next: ireu request inform {case_id}")
     for path in result.grids.values():
         console.print(f"  pictures     {plain(path)}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,6 +12,7 @@ from pydantic import BaseModel
 from ireu_cli.context import Shared
 from ireu_cli.exits import exit_code_of_verdict
 from ireu_cli.output import emit, json_option, mark, stdout_console
+from ireu_governance.core.verdict import RetestVerdict
 
 __all__ = ["verify"]
 
@@ -23,7 +25,12 @@ class RetestView(BaseModel):
     verdict: str
     reason: str
     known_encoder: bool
+    white_box: str
+    black_box: str
     encoder_digest: str
+    differences: str | None
+    parts: dict[str, str]
+    claimed_digest: str | None
     case_ids: list[str]
     cases: list[dict[str, Any]]
     scores: list[dict[str, Any]]
@@ -36,8 +43,18 @@ class VerifyResult(BaseModel):
     retests: list[RetestView]
 
 
+_WHITE_BOX = {
+    "known": "the result of a recorded removal",
+    "unknown": "[red]not the result of any recorded removal[/red]",
+    "not-visible": "not visible behind an address; only its answers were tested",
+}
+
+
 @click.command()
-@click.option("--encoder", help="The encoder in use, as for `ireu unlearn`.  [default: from ireu.toml]")
+@click.option(
+    "--encoder",
+    help="The encoder in use: as for `ireu unlearn`, a pipeline's folder, or an address.  [default: from ireu.toml]",
+)
 @click.option("--case", "case_id", help="Only removals of this case.")
 @click.option("--all", "everything", is_flag=True, help="All removals (the default).")
 @click.option(
@@ -46,12 +63,37 @@ class VerifyResult(BaseModel):
 @click.option("--judge", help="Likewise.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
 @click.option("--allow-pickle", is_flag=True, help="Read pickled weights.")
+@click.option("--server", metavar="URL", help="Let a service re-test; its encoders, its evidence, its worker.")
+@click.option("--deployment", help="With --server: a watched deployment, by its number.")
+@click.option(
+    "--key",
+    "key_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --server: key file of the organisation, got from it directly; the receipt is verified with it.",
+)
+@click.option(
+    "--access-key-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --server: file with the access key, mode 0600.  [default: the variable IREU_API_KEY]",
+)
+@click.option(
+    "--receipt", "receipt_path", type=click.Path(path_type=Path, dir_okay=False), help="With --server: keep it here."
+)
+@click.option(
+    "--timeout", "timeout_s", type=click.FloatRange(min=1), default=3600.0, show_default=True, help="With --server."
+)
 @json_option
 @click.pass_obj
 def verify(
     shared: Shared,
     /,
     *,
+    server: str | None,
+    deployment: str | None,
+    key_path: Path | None,
+    access_key_file: Path | None,
+    receipt_path: Path | None,
+    timeout_s: float,
     encoder: str | None,
     case_id: str | None,
     everything: bool,
@@ -67,6 +109,26 @@ def verify(
     """
     if case_id is not None and everything:
         raise click.UsageError("Choose either --case or --all.")
+    if server is not None:
+        if (encoder is None) == (deployment is None) or key_path is None:
+            raise click.UsageError("With --server, give --key, and either --encoder or --deployment.")
+        if generators or judge is not None or allow_pickle or device != "cpu":
+            raise click.UsageError("With --server, generators, judge, device and pickles are the worker's matter.")
+        remote = _ask_server(
+            server,
+            encoder=encoder,
+            deployment=deployment,
+            case_id=case_id,
+            key_path=key_path,
+            access_key_file=access_key_file,
+            receipt_path=receipt_path,
+            timeout_s=timeout_s,
+            quiet=as_json,
+        )
+        emit(remote, as_json=as_json, show=lambda: _show(remote))
+        sys.exit(exit_code_of_verdict(RetestVerdict(remote.verdict)))
+    if deployment is not None or key_path is not None or access_key_file is not None or receipt_path is not None:
+        raise click.UsageError("--deployment, --key, --access-key-file and --receipt need --server.")
     from ireu_cli.progress import TerminalObserver
     from ireu_governance.core.decision import worst
     from ireu_sdk.retest import retest
@@ -92,23 +154,65 @@ def verify(
     sys.exit(exit_code_of_verdict(verdict))
 
 
+def _ask_server(
+    url: str,
+    *,
+    encoder: str | None,
+    deployment: str | None,
+    case_id: str | None,
+    key_path: Path,
+    access_key_file: Path | None,
+    receipt_path: Path | None,
+    timeout_s: float,
+    quiet: bool,
+) -> VerifyResult:
+    from ireu_cli.remote_retest import retest_on_service
+    from ireu_governance.client import Client, read_access_key
+    from ireu_governance.keystore import load_key_file
+
+    told: list[str] = []
+
+    def watch(job: Any) -> None:
+        if not quiet and job.status not in told:
+            told.append(job.status)
+            click.echo(f"re-test {job.id}: {job.status}", err=True)
+
+    with Client(url, key=read_access_key(access_key_file), key_file=load_key_file(key_path)) as client:
+        verdict, views = retest_on_service(
+            client,
+            encoder=encoder,
+            deployment=deployment,
+            case_id=case_id,
+            timeout_s=timeout_s,
+            watch=watch,
+            receipt_path=receipt_path,
+        )
+    return VerifyResult(verdict=verdict.value, retests=[RetestView(**each) for each in views])
+
+
 def _view(found: Any) -> RetestView:
-    measured = found.measurement
     return RetestView(
         removal_entry=found.removal_seq,
         verification_entry=found.verification_seq,
         verdict=found.verdict.value,
         reason=found.reason,
         known_encoder=found.known_encoder,
+        white_box=found.white_box,
+        black_box=found.black_box.value,
         encoder_digest=found.encoder_digest,
+        differences=found.differences,
+        parts=found.parts,
+        claimed_digest=found.claimed,
         case_ids=list(found.case_ids),
-        cases=[case.model_dump(mode="json") for case in measured.cases] if measured else [],
-        scores=[score.model_dump(mode="json") for score in measured.scores] if measured else [],
+        cases=[case.model_dump(mode="json") for case in found.cases],
+        scores=[score.model_dump(mode="json") for score in found.scores],
     )
 
 
 def _show(result: VerifyResult) -> None:
     import json
+
+    from rich.markup import escape
 
     from ireu_cli.views import describe_score
     from ireu_governance.core.statement import CaseResult
@@ -117,9 +221,18 @@ def _show(result: VerifyResult) -> None:
     console.print(f"[bold]{mark(result.verdict)}[/bold]")
     for each in result.retests:
         console.print(f"  removal {each.removal_entry}  {mark(each.verdict)}  {each.reason}")
+        if each.verification_entry is not None:
+            console.print(f"    files    {_WHITE_BOX[each.white_box]}")
         if each.encoder_digest:
-            known = "known to the ledger" if each.known_encoder else "[red]not the result of any recorded removal[/red]"
-            console.print(f"    encoder {each.encoder_digest}  {known}")
+            console.print(f"      encoder {each.encoder_digest}")
+        for name, digest in each.parts.items():
+            console.print(f"      {name:8}{digest}  (part of the pipeline)")
+        if each.differences and not each.known_encoder:
+            console.print(f"      {escape(each.differences)}", highlight=False)
+        if each.claimed_digest:
+            console.print(f"      the server states {each.claimed_digest}, which nobody has checked")
+        if each.verification_entry is not None:
+            console.print(f"    answers  {mark(each.black_box)}")
         for raw in each.cases:
             case = CaseResult.model_validate_json(json.dumps(raw))
             console.print(f"    case {case.case_id}  {mark(case.verdict.value)}")

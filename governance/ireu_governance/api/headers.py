@@ -1,0 +1,86 @@
+"""Headers on every answer, and the answer to faults: what browsers may do with it, and that nobody keeps it unasked."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from pathlib import Path
+from typing import Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ireu_governance.api.context import Context
+from ireu_governance.api.problems import answer
+from ireu_governance.core.errors import ErrorCode
+
+__all__ = ["CONTENT_SECURITY_POLICY", "SecurityHeaders"]
+
+_LOG: Final = logging.getLogger("ireu.service")
+
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+"""What pages may do. A route that allows even less sets its own header, which then stays."""
+
+_ALWAYS: Final = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_HSTS: Final = "max-age=31536000"
+
+
+class SecurityHeaders:
+    """Adds what a route has not set, and answers faults without showing them.
+
+    Args:
+        app: What comes after it.
+        context: The service.
+    """
+
+    def __init__(self, app: ASGIApp, context: Context) -> None:
+        self._app = app
+        self._base = context.base
+        self._https = (context.settings.public_url or "").startswith("https://")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+        https = self._https or scope.get("scheme") == "https"
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = MutableHeaders(scope=message)
+                for name, value in _ALWAYS.items():
+                    headers.setdefault(name, value)
+                if https:  # over plain http browsers have to ignore it
+                    headers.setdefault("Strict-Transport-Security", _HSTS)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception as error:  # the last line of defence: a fault is answered as one
+            _LOG.error("fault", extra={"fault": describe_fault(error), "request_id": scope.get("ireu.request_id")})
+            if started:
+                raise
+            detail = "The service failed. The number of the request stands in its log, with what happened."
+            response = answer(self._base, 500, ErrorCode.INTERNAL_FAULT, detail)
+            await response(scope, receive, send_with_headers)
+
+
+def describe_fault(error: BaseException) -> list[str]:
+    """Return where a fault happened: its type and the lines of code, without its message, which can hold anything."""
+    frames = traceback.extract_tb(error.__traceback__)[-8:]
+    return [type(error).__name__, *(f"{Path(each.filename).name}:{each.lineno} {each.name}" for each in frames)]
