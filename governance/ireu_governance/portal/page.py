@@ -1,0 +1,244 @@
+"""What every page is made with: `page_router`, `show`, and the visitor.
+
+    router = page_router()
+
+    @twin(router, "/cases/{case_id}")
+    def show_case(request: Request, context: ContextOf, visitor: VisitorOf, case_id: str) -> Response:
+        visitor.expect(Scope.READ)
+        return show(request, visitor, "case.html", CaseModel(...), title="Case")
+
+`twin` also answers ``/cases/{case_id}.json`` with the model itself. An error of ireu's becomes a page that says what
+happened and what to do next, on the twin a problem document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+from fastapi import APIRouter
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Match
+from starlette.types import Scope
+
+from ireu_governance.api.catalogue import PROBLEM_KINDS, status_of
+from ireu_governance.api.context import context_of
+from ireu_governance.api.problems import Problem, problem
+from ireu_governance.core.errors import ErrorCode, IreuError
+from ireu_governance.portal.messages import MESSAGES
+from ireu_governance.portal.navigation import navigation
+from ireu_governance.portal.record import describe_head
+from ireu_governance.portal.rendering import render
+from ireu_governance.portal.visitors import SignInNeeded, Visitor, visitor_of
+
+__all__ = ["PAGE_HEADERS", "THEMES", "THEME_COOKIE", "go", "page_router", "show", "twin", "unknown_pages"]
+
+THEME_COOKIE: Final = "ireu_theme"
+THEMES: Final = ("auto", "light", "dark")
+
+PAGE_HEADERS: Final = {
+    # With the service's own "no-referrer", browsers send "Origin: null" with forms, which then cannot be told from
+    # those of other sites.
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "private, no-store",
+}
+
+_NOT_PAGES: Final = ("/v1/", "/docs", "/static/", "/tile/")
+
+Route = TypeVar("Route", bound=Callable[..., Any])
+
+
+def page_router() -> APIRouter:
+    """Return a router whose errors are pages."""
+    return APIRouter(route_class=_PageRoute, include_in_schema=False)
+
+
+def twin(router: APIRouter, path: str) -> Callable[[Route], Route]:
+    """Register a page and its twin of JSON.
+
+    Args:
+        router: From `page_router`.
+        path: The page's path.
+    """
+
+    def register(route: Route) -> Route:
+        # The longer path first: "{case_id}" would match "….json" as well.
+        router.get(f"{path}.json")(route)
+        router.get(path)(route)
+        return route
+
+    return register
+
+
+def is_twin(request: Request) -> bool:
+    """Return whether the twin of a page is asked for."""
+    return request.url.path.endswith(".json")
+
+
+def show(
+    request: Request,
+    visitor: Visitor,
+    template: str,
+    model: BaseModel | Mapping[str, Any] | None = None,
+    *,
+    title: str,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    has_twin: bool = True,
+    **extra: Any,
+) -> Response:
+    """Return a page, or its twin.
+
+    Args:
+        request: What was asked for.
+        visitor: Who asks.
+        template: Name of the template; it extends ``base.html``.
+        model: What the page is about: the names of the template, and the document of the twin.
+        title: The page's title, without the service's name.
+        status: HTTP status.
+        headers: Further headers; they win over the usual ones.
+        has_twin: Whether the page has a twin.
+        extra: Further names for the template alone.
+    """
+    all_headers = {**PAGE_HEADERS, **(headers or {})}
+    if has_twin and is_twin(request):
+        return JSONResponse(jsonable_encoder(model or {}), status, headers=all_headers)
+    names = {} if model is None else _names(model)
+    return _html(request, visitor, template, {**names, **extra}, title, status, all_headers, has_twin=has_twin)
+
+
+def go(where: str, *, message: str | None = None) -> Response:
+    """Return the answer to a form that did its work: go and look at the result.
+
+    Args:
+        where: Path of a page.
+        message: Code of what to say there, of `ireu_governance.portal.messages`.
+    """
+    if message is not None:
+        assert message in MESSAGES  # noqa: S101 - written down in the source
+        where += ("&" if "?" in where else "?") + f"done={message}"
+    return RedirectResponse(where, 303, headers=PAGE_HEADERS)
+
+
+def theme_of(request: Request) -> str:
+    """Return which colours a visitor chose: ``auto``, ``light`` or ``dark``."""
+    chosen = request.cookies.get(THEME_COOKIE, "")
+    return chosen if chosen in THEMES else "auto"
+
+
+def _names(model: BaseModel | Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(model, BaseModel):
+        return {name: getattr(model, name) for name in type(model).model_fields}
+    return dict(model)
+
+
+def _html(
+    request: Request,
+    visitor: Visitor,
+    template: str,
+    names: Mapping[str, Any],
+    title: str,
+    status: int,
+    headers: Mapping[str, str],
+    *,
+    has_twin: bool,
+) -> Response:
+    context = context_of(request)
+    query = request.url.query
+    here = request.url.path
+    body = render(
+        template,
+        {
+            **names,
+            "title": title,
+            "visitor": visitor,
+            "organisation": context.reader.key_file.organisation,
+            "head": describe_head(context),
+            "nav": navigation(visitor, here),
+            "theme": theme_of(request),
+            "here": here + (f"?{query}" if query and request.method == "GET" else ""),
+            "twin": f"{here if here != '/' else '/index'}.json" + (f"?{query}" if query else "") if has_twin else None,
+            "message": MESSAGES.get(request.query_params.get("done", "")),
+            "today": context.clock().date(),
+        },
+    )
+    return Response(body, status, headers={**headers, "Content-Type": "text/html; charset=utf-8"})
+
+
+class _PageRoute(APIRoute):
+    """A route whose errors are pages for people, unless its twin was asked for."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except (SignInNeeded, IreuError, HTTPException, RequestValidationError) as error:
+                if is_twin(request):
+                    raise
+                return _show_error(request, error)
+
+        return answer
+
+
+class _UnknownRoute(_PageRoute):
+    """Whatever no other route knows, for browsers: programs get a problem document, from the service itself."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        is_page = not scope["path"].startswith(_NOT_PAGES)
+        if scope["type"] == "http" and is_page and "text/html" in Headers(scope=scope).get("accept", ""):
+            return super().matches(scope)
+        return Match.NONE, {}
+
+
+def unknown_pages() -> APIRouter:
+    """Return the route of addresses that nothing is at; it comes last."""
+    router = APIRouter(route_class=_UnknownRoute, include_in_schema=False)
+
+    @router.get("/{path:path}")
+    def show_nothing(path: str) -> Response:  # noqa: ARG001
+        raise problem(404, ErrorCode.NOT_FOUND, "There is nothing at this address.")
+
+    return router
+
+
+def _show_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, SignInNeeded) and request.method == "GET":
+        back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(f"/sign-in?back={quote(back, safe='/')}", 303, headers=PAGE_HEADERS)
+    status, code, detail, hint, headers = _describe(error)
+    kind = PROBLEM_KINDS.get(code, (status, "Something went wrong"))[1]
+    names = {"status": status, "code": code, "detail": detail, "hint": hint}
+    return _html(
+        request, _visitor(request), "error.html", names, kind, status, {**PAGE_HEADERS, **headers}, has_twin=False
+    )
+
+
+def _visitor(request: Request) -> Visitor:
+    try:
+        return visitor_of(request, context_of(request))
+    except IreuError:
+        return Visitor.nobody()
+
+
+def _describe(error: Exception) -> tuple[int, str, str, str, dict[str, str]]:
+    if isinstance(error, Problem):
+        return error.status_code, error.code, error.detail, error.hint, dict(error.headers or {})
+    if isinstance(error, HTTPException):
+        return error.status_code, ErrorCode.NOT_FOUND.value, str(error.detail), "", dict(error.headers or {})
+    if isinstance(error, IreuError):
+        status = status_of(error)
+        if status == 500:
+            # Paths and settings of the machine stand in such messages; they are for its administrator.
+            return status, error.code.value, "The service failed. Its log says what happened.", "", {}
+        return status, error.code.value, error.message, error.hint, {"Retry-After": "5"} if status == 503 else {}
+    return 422, ErrorCode.INPUT_MALFORMED.value, "The address or the form holds something that cannot be read.", "", {}

@@ -1,0 +1,144 @@
+"""Deployments: places where an encoder is in use, and what their checks found."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Form, Path, Request
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from ireu_governance.api.catalogue import status_of
+from ireu_governance.api.context import Context, ContextOf
+from ireu_governance.core.errors import IreuError
+from ireu_governance.portal.encoders import read_encoder
+from ireu_governance.portal.page import go, page_router, show, twin
+from ireu_governance.portal.visitors import FormVisitor, Visitor, VisitorOf
+from ireu_governance.portal.watching import (
+    AlertView,
+    CheckView,
+    DeploymentView,
+    alerts_of,
+    checks_of,
+    deployments_of,
+    view_of_alert,
+    view_of_check,
+    view_of_deployment,
+)
+from ireu_governance.service.access import Scope
+from ireu_governance.service.deployments import MAX_HOURS
+
+__all__ = ["router"]
+
+router = page_router()
+
+DeploymentId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
+
+
+class DeploymentList(BaseModel):
+    """All deployments that are watched."""
+
+    deployments: list[DeploymentView]
+
+
+class DeploymentModel(BaseModel):
+    """A deployment with its last checks and the alerts about it, both the newest first."""
+
+    deployment: DeploymentView
+    checks: list[CheckView]
+    alerts: list[AlertView]
+
+
+@twin(router, "/deployments")
+def list_deployments(request: Request, context: ContextOf, visitor: VisitorOf) -> Response:
+    """Show all deployments."""
+    visitor.expect(Scope.READ)
+    return _show_list(request, context, visitor)
+
+
+@router.post("/deployments")
+def add_deployment(
+    request: Request,
+    context: ContextOf,
+    visitor: FormVisitor,
+    name: Annotated[str, Form(max_length=64)],
+    encoder: Annotated[str, Form(max_length=600)],
+    every_hours: Annotated[int, Form(ge=1, le=MAX_HOURS)] = 24,
+) -> Response:
+    """Watch an encoder from now on."""
+    visitor.expect(Scope.WRITE)
+    try:
+        source = read_encoder(encoder).model_dump(mode="json", exclude_none=True)
+        found = deployments_of(context).add(
+            name=name.strip(), source=source, every_hours=every_hours, owner=visitor.caller.id
+        )
+    except IreuError as error:
+        if status_of(error) == 500:
+            raise
+        return _show_list(request, context, visitor, error=error, given={"name": name, "encoder": encoder})
+    return go(f"/deployments/{found.id}", message="deployment-added")
+
+
+@twin(router, "/deployments/{deployment_id}")
+def show_deployment(request: Request, context: ContextOf, visitor: VisitorOf, deployment_id: DeploymentId) -> Response:
+    """Show a deployment and what its checks found."""
+    visitor.expect(Scope.READ)
+    found = deployments_of(context).get(deployment_id)
+    alerts = alerts_of(context).list(deployment=deployment_id, limit=50)
+    standing = sum(each.state != "resolved" for each in alerts)
+    model = DeploymentModel(
+        deployment=view_of_deployment(found, open_alerts=standing),
+        checks=[view_of_check(each) for each in checks_of(context).list(deployment_id, limit=100)],
+        alerts=[view_of_alert(each, {found.id: found.name}) for each in alerts],
+    )
+    cases = None if found.cases == "all" else list(found.cases)
+    return show(request, visitor, "deployment.html", model, title=f"Deployment {found.name}", case_ids=cases)
+
+
+@router.post("/deployments/{deployment_id}/checks")
+def check_deployment(context: ContextOf, visitor: FormVisitor, deployment_id: DeploymentId) -> Response:
+    """Ask for a check now."""
+    visitor.expect(Scope.TEST)
+    checks_of(context).ask(deployment_id)
+    return go(f"/deployments/{deployment_id}", message="check-ordered")
+
+
+@router.post("/deployments/{deployment_id}/pause")
+def pause_deployment(
+    context: ContextOf,
+    visitor: FormVisitor,
+    deployment_id: DeploymentId,
+    paused: Annotated[str, Form(pattern=r"^(yes|no)$")],
+) -> Response:
+    """Leave a deployment alone, or watch it again."""
+    visitor.expect(Scope.WRITE)
+    deployments_of(context).change(deployment_id, paused=paused == "yes")
+    return go(f"/deployments/{deployment_id}", message="deployment-paused" if paused == "yes" else "deployment-resumed")
+
+
+def _show_list(
+    request: Request,
+    context: Context,
+    visitor: Visitor,
+    *,
+    error: IreuError | None = None,
+    given: dict[str, str] | None = None,
+) -> Response:
+    alerts = alerts_of(context).list(state="open", limit=200)
+    model = DeploymentList(
+        deployments=[
+            view_of_deployment(each, open_alerts=sum(alert.deployment == each.id for alert in alerts))
+            for each in deployments_of(context).list()
+        ]
+    )
+    return show(
+        request,
+        visitor,
+        "deployments.html",
+        model,
+        title="Deployments",
+        status=200 if error is None else status_of(error),
+        failure=error,
+        given=given or {"name": "", "encoder": ""},
+        max_hours=MAX_HOURS,
+    )

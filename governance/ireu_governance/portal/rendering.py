@@ -1,0 +1,77 @@
+"""Templates, and the words that they need. Everything is escaped; a template decides nothing and computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from ireu_governance.__about__ import __version__
+from ireu_governance.core.errors import InputError
+from ireu_governance.core.times import parse_time
+from ireu_governance.portal.assets import address_of_asset
+from ireu_governance.portal.wording import badge_of, kind_words
+from ireu_governance.reports.figures import count, decimal, moment, percent, visible
+from ireu_governance.reports.words import EVENTS
+
+__all__ = ["TEMPLATES", "render"]
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def render(template: str, names: Mapping[str, Any]) -> str:
+    """Return a page.
+
+    Args:
+        template: Its template.
+        names: What the template shows.
+    """
+    return _environment().get_template(template).render(names)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,  # a name that is misspelt is a fault, and not an empty cell
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(
+        asset=address_of_asset, ireu_version=__version__, count=count, badge_of=badge_of, event_words=EVENTS
+    )
+    environment.filters.update(
+        decimal=decimal,
+        percent=percent,
+        moment=moment,
+        visible=visible,
+        day=day,
+        minute=minute,
+        kind_words=kind_words,
+        grouped=lambda number: f"{number:,}",
+    )
+    return environment
+
+
+def day(value: str | date) -> str:
+    """Return a day as people write it, such as ``3 Nov 2026``; what is none comes back as it is."""
+    try:
+        found = parse_time(value) if isinstance(value, str) and len(value) > 10 else date.fromisoformat(str(value))
+    except (InputError, ValueError):
+        return str(value)
+    return f"{found.day} {_MONTHS[found.month - 1]} {found.year}"
+
+
+def minute(value: str) -> str:
+    """Return a time to the minute, such as ``3 Nov 2026, 08:15 UTC``; what is none comes back as it is."""
+    try:
+        found = parse_time(value)
+    except InputError:
+        return str(value)
+    return f"{day(value)}, {found:%H:%M} UTC"

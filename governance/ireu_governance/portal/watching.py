@@ -1,0 +1,176 @@
+"""Deployments, their checks and alerts, as the portal shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from ireu_governance.api.context import Context
+from ireu_governance.portal.encoders import EncoderChoice, describe_source
+from ireu_governance.service.alerts import Alert, Alerts
+from ireu_governance.service.checks import Check, Checks
+from ireu_governance.service.deployments import Deployment, Deployments, read_source
+
+__all__ = [
+    "AlertView",
+    "CheckView",
+    "DeploymentView",
+    "alerts_of",
+    "checks_of",
+    "deployment_choices",
+    "deployments_of",
+    "source_of_deployment",
+    "view_of_alert",
+    "view_of_check",
+    "view_of_deployment",
+]
+
+
+class DeploymentView(BaseModel):
+    """A deployment in a list.
+
+    Attributes:
+        id: Its number.
+        name: What it is called.
+        state: ``active``, ``paused`` or ``removed``.
+        encoder: Where its encoder is, in words.
+        cases: How many cases are tested; None for all that were ever removed.
+        every_hours: How often it is checked.
+        verdict: Of the last check; None before the first.
+        checked_at: When that was.
+        due_at: When it is checked next; None while it is paused or removed.
+        digest: Of the encoder that was seen last.
+        resolved: What a moving name stood for then.
+        open_alerts: How many alerts stand.
+    """
+
+    id: str
+    name: str
+    state: str
+    encoder: str
+    cases: int | None
+    every_hours: int
+    verdict: str | None
+    checked_at: str | None
+    due_at: str | None
+    digest: str | None
+    resolved: str | None
+    open_alerts: int
+
+
+class CheckView(BaseModel):
+    """A check of a deployment; `job` is the number of its re-test."""
+
+    job: str
+    cause: str
+    created_at: str
+    finished_at: str | None
+    verdict: str | None
+    note: str | None
+
+
+class AlertView(BaseModel):
+    """An alert, with the name of its deployment."""
+
+    id: str
+    kind: str
+    state: str
+    deployment: str | None
+    deployment_name: str | None
+    case_id: str | None
+    removal: int | None
+    entry: int | None
+    job: str | None
+    opened_at: str
+    seen_at: str
+    times: int
+    acknowledged_at: str | None
+    resolved_at: str | None
+
+
+def deployments_of(context: Context) -> Deployments:
+    """Return the deployments of a service."""
+    return Deployments(context.store, clock=context.clock)
+
+
+def checks_of(context: Context) -> Checks:
+    """Return the checks of a service."""
+    return Checks(context.store, clock=context.clock)
+
+
+def alerts_of(context: Context) -> Alerts:
+    """Return the alerts of a service."""
+    return Alerts(context.store, clock=context.clock)
+
+
+def view_of_deployment(found: Deployment, *, open_alerts: int = 0) -> DeploymentView:
+    """Return a deployment as it is shown."""
+    return DeploymentView(
+        id=found.id,
+        name=found.name,
+        state=found.state,
+        encoder=describe_source(dict(found.source)),
+        cases=None if found.cases == "all" else len(found.cases),
+        every_hours=found.every_s // 3600,
+        verdict=found.verdict,
+        checked_at=found.checked_at,
+        due_at=found.due_at if found.state == "active" else None,
+        digest=found.digest,
+        resolved=found.resolved,
+        open_alerts=open_alerts,
+    )
+
+
+def view_of_check(check: Check) -> CheckView:
+    """Return a check as it is shown."""
+    return CheckView(
+        job=check.job,
+        cause=check.cause,
+        created_at=check.created_at,
+        finished_at=check.finished_at,
+        verdict=check.verdict,
+        note=check.note,
+    )
+
+
+def view_of_alert(alert: Alert, names: dict[str, str]) -> AlertView:
+    """Return an alert as it is shown.
+
+    Args:
+        alert: The alert.
+        names: Names of deployments by number.
+    """
+    return AlertView(
+        id=alert.id,
+        kind=alert.kind,
+        state=alert.state,
+        deployment=alert.deployment,
+        deployment_name=names.get(alert.deployment or ""),
+        case_id=alert.case_id,
+        removal=alert.removal,
+        entry=alert.entry,
+        job=alert.job,
+        opened_at=alert.opened_at,
+        seen_at=alert.seen_at,
+        times=alert.times,
+        acknowledged_at=alert.acknowledged_at,
+        resolved_at=alert.resolved_at,
+    )
+
+
+def deployment_choices(context: Context) -> list[EncoderChoice]:
+    """Return the watched deployments, for a form."""
+    return [
+        EncoderChoice(f"deployment:{each.id}", f"What the deployment “{each.name}” uses now")
+        for each in deployments_of(context).list(limit=50)
+    ]
+
+
+def source_of_deployment(context: Context, deployment: str) -> dict[str, Any]:
+    """Return where the encoder of a deployment is.
+
+    Raises:
+        InputError: There is no such deployment.
+    """
+    return dict(read_source(context.store, deployment))

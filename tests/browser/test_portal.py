@@ -1,0 +1,190 @@
+"""The portal in Chromium: what axe-core finds, where the Tab key leads, and that all works without JavaScript."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from fixtures.browser import expect_accessible, needs_chromium
+from fixtures.portal import Scene
+
+pytestmark = [pytest.mark.browser, needs_chromium]
+
+PUBLIC = ("/", "/sign-in", "/cases", "/cases/{published}", "/keys", "/cases/00000000000000000000000000000000")
+SIGNED_IN = (
+    "/overview",
+    "/requests",
+    "/requests/new",
+    "/cases",
+    "/cases/{published}",
+    "/cases/{resurfaced}",
+    "/cases/{waiting}",
+    "/cases/{waiting}/steps/refuse",
+    "/cases/{waiting}/steps/extend",
+    "/cases/{published}/steps/retest",
+    "/cases/{published}/steps/certificate",
+    "/jobs",
+    "/jobs/{job}",
+    "/deployments",
+    "/deployments/{deployment}",
+    "/alerts",
+    "/access",
+)
+
+
+def fill(path: str, scene: Scene) -> str:
+    names = {name: getattr(scene, name) for name in ("published", "resurfaced", "waiting", "job", "deployment")}
+    return scene.url + path.format(**names)
+
+
+@contextmanager
+def visiting(browser: Any, **options: Any) -> Iterator[Any]:
+    """Open a page; a fault of its scripts, or something that its policy forbids, is one of the test."""
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on(
+        "console",
+        lambda each: faults.append(each.text) if each.type == "error" and "status of 404" not in each.text else None,
+    )
+    yield page
+    context.close()
+    assert faults == []
+
+
+def sign_in(page: Any, scene: Scene, role: str) -> None:
+    page.goto(f"{scene.url}/sign-in")
+    page.fill("#key", scene.key(role))
+    page.click("main button[type=submit]")
+    page.wait_for_url(f"{scene.url}/overview")
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_no_page_breaks_a_rule_of_wcag(browser: Any, scene: Scene, colours: str) -> None:
+    with visiting(browser, color_scheme=colours) as page:
+        for path in PUBLIC:
+            page.goto(fill(path, scene))
+            expect_accessible(page)
+        sign_in(page, scene, "admin")
+        for path in SIGNED_IN:
+            page.goto(fill(path, scene))
+            expect_accessible(page)
+
+
+def test_no_page_is_wider_than_a_telephone(browser: Any, scene: Scene) -> None:
+    with visiting(browser, viewport={"width": 320, "height": 700}) as page:
+        sign_in(page, scene, "admin")
+        for path in SIGNED_IN:
+            page.goto(fill(path, scene))
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
+def test_chosen_colours_win_over_the_system_s(browser: Any, scene: Scene) -> None:
+    with visiting(browser, color_scheme="light") as page:
+        page.goto(f"{scene.url}/keys")
+        light = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+        page.click("text=Dark")
+        page.wait_for_selector("html[data-theme=dark]")
+        assert page.url == f"{scene.url}/keys"
+        assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") != light
+        expect_accessible(page)
+
+
+def test_keyboard_alone_leads_from_the_top_to_a_verdict(browser: Any, scene: Scene) -> None:
+    with visiting(browser) as page:
+        page.goto(f"{scene.url}/sign-in")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        page.keyboard.type(scene.key("viewer"))
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{scene.url}/overview")
+        _tab_to(page, "Cases")
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{scene.url}/cases")
+        _tab_to(page, scene.resurfaced)
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{scene.url}/cases/{scene.resurfaced}")
+        assert page.inner_text("main .badge >> nth=0").endswith("Latest test: Resurfaced")
+
+
+def _tab_to(page: Any, text: str) -> None:
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent.trim()") == text:
+            outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+            assert outline != "none", f"{text} is not seen to have the focus"
+            return
+    raise AssertionError(f"the Tab key does not lead to {text}")
+
+
+def test_sign_in_to_re_test_works_without_javascript(browser: Any, scene: Scene) -> None:
+    with visiting(browser, java_script_enabled=False) as page:
+        sign_in(page, scene, "tester")
+        page.click("nav >> text=Cases")
+        page.click(f"a:has-text('{scene.published}')")
+        assert page.is_visible(".chart .drawn svg")
+        assert page.is_visible("text=36 of 64") is False
+        assert page.locator(".grid-picture svg").count() == 3
+        page.click("main >> text=Re-test now")
+        page.check(f"input[value='encoders/{'f' * 32}']")
+        page.click("main button[type=submit]")
+        assert "It waits for a worker" in page.inner_text("main")
+        scene.work()
+        page.click("text=Look again")
+        assert "Holds" in page.inner_text(".verdict")
+        page.click("text=Sign out")
+        assert "You are signed out." in page.inner_text("main")
+
+
+def test_page_of_a_re_test_brings_itself_up_to_date(browser: Any, scene: Scene) -> None:
+    with visiting(browser) as page:
+        sign_in(page, scene, "tester")
+        page.goto(fill("/cases/{published}/steps/retest", scene))
+        page.check(f"input[value='encoders/{'f' * 32}']")
+        page.click("main button[type=submit]")
+        page.wait_for_selector("text=It waits for a worker")
+        scene.work()
+        page.wait_for_selector(".verdict")  # nobody has clicked
+        assert "Holds" in page.inner_text(".verdict")
+
+
+def test_chart_has_the_colours_of_the_page_and_the_numbers_of_the_table(browser: Any, scene: Scene) -> None:
+    with visiting(browser, color_scheme="dark") as page:
+        sign_in(page, scene, "viewer")
+        page.goto(fill("/cases/{resurfaced}", scene))
+        page.wait_for_selector(".plot .u-over")
+        assert not page.is_visible(".chart .drawn")
+        box = page.locator(".plot .u-over").bounding_box()
+        page.mouse.move(box["x"] + box["width"] * 0.99, box["y"] + 20)
+        assert "36 of 64" in page.inner_text(".plot .u-legend")
+        # A light line on a dark page: the colour comes from the style sheet.
+        brightest = page.evaluate(
+            """() => {
+              const canvas = document.querySelector(".plot canvas");
+              const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+              let found = 0;
+              for (let i = 0; i < data.length; i += 4)
+                if (data[i + 3] > 200) found = Math.max(found, data[i] + data[i + 1] + data[i + 2]);
+              return found;
+            }"""
+        )
+        assert brightest > 450
+
+
+def test_divider_of_the_pictures_moves_by_keyboard(browser: Any, scene: Scene) -> None:
+    with visiting(browser) as page:
+        sign_in(page, scene, "viewer")
+        page.goto(fill("/cases/{published}", scene))
+        slider = page.locator("img-comparison-slider")
+        slider.focus()
+        before = slider.evaluate("each => each.value")
+        page.keyboard.down("ArrowRight")
+        page.wait_for_timeout(300)
+        page.keyboard.up("ArrowRight")
+        assert slider.evaluate("each => each.value") > before
