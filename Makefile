@@ -12,7 +12,7 @@ ARGS   ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help install demo serve test check lint types base foreign docs bench wheel clean
+.PHONY: help install demo serve test contract check lint types base foreign docs bench wheel clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1|/' | column -t -s '|'
@@ -45,6 +45,9 @@ serve: $(VENV)/.ready  ## Serve the demo's record: API and portal, on http://127
 
 test: $(VENV)/.ready $(BASE)/.ready $(FOREIGN)/.ready  ## Run all tests; ARGS='-k name' to choose
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --cov $(if $(ARGS),,--cov-fail-under=95) $(ARGS)
+
+contract: $(VENV)/.ready  ## Ask the API more than 10,000 generated requests (some minutes)
+	CONTRACT_CASES=60 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/api/test_contract.py
 
 check: lint types  ## Lint, types, layers
 

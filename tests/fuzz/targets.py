@@ -31,6 +31,8 @@ from ireu_governance.core.key_proposal import KeyFileProposal
 from ireu_governance.core.keys import KeyFile, Role
 from ireu_governance.core.policy import Policy
 from ireu_governance.core.proof import LogProof
+from ireu_governance.core.receipt import parse_receipt, seal_receipt
+from ireu_governance.core.receipt_verification import verify_receipt
 from ireu_governance.core.statement import Statement
 from ireu_governance.core.status import StatusEntry, StatusList, seal_status_list
 from ireu_governance.core.tiles import pack_entry_bundle, parse_entry_bundle, parse_tile
@@ -84,6 +86,22 @@ def log() -> MemoryLog:
     made = removal()
     assert made.seqs
     return made.log
+
+
+def receipts() -> list[bytes]:
+    job = {"job": "7" * 32, "job_entries": 1, "checks": {"white_box": "known", "black_box": "holds"}}
+    tested = Removal(verification={"occasion": "retest", **job})
+    key_file = KEYS.key_file
+    receipt = seal_receipt(
+        job="7" * 32,
+        issued_at="2026-11-20T12:00:00Z",
+        organisation=key_file.organisation,
+        origin=key_file.origin,
+        entries=[tested.logged()["verification"].to_object()],
+        key_file=key_file.to_object(),
+        signer=KEYS.record,
+    )
+    return [receipt]
 
 
 def certificates() -> list[bytes]:
@@ -324,6 +342,8 @@ TARGETS: dict[str, Target] = {
     "fork-verdict": Target(lambda data: verify_fork_proof(data, key_file=KEYS.key_file), fork_proofs, SIGNED),
     "certificate": Target(parse_certificate, certificates),
     "certificate-report": Target(lambda data: verify_certificate(data, key_file=KEYS.key_file), certificates),
+    "receipt": Target(parse_receipt, receipts),
+    "receipt-report": Target(lambda data: verify_receipt(data, key_file=KEYS.key_file), receipts),
     "tile": Target(lambda data: parse_tile(data, max(1, min(256, len(data) // 32))), lambda: [b"\x07" * 32 * 5]),
     "entry-bundle": Target(parse_entry_bundle, bundles),
     "status-list": Target(StatusList.from_bytes, status_lists),

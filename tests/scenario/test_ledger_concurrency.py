@@ -10,6 +10,7 @@ import sys
 import time
 from multiprocessing import get_context
 from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 
 from ledger_simulator import LedgerSimulator, make_draft
@@ -23,14 +24,17 @@ SECONDS = 3.0
 Acknowledged = list[tuple[int, str]]
 
 
-def write(folder: Path, until: float, number: int, results: Queue[tuple[int, Acknowledged]]) -> None:
-    """Append singly, in batches, and publish, until the time is over; report what was acknowledged."""
+def write(
+    folder: Path, start: Barrier, stop: Event, number: int, results: Queue[tuple[int, Acknowledged]]
+) -> None:
+    """Append singly, in batches, and publish, until told to stop; report what was acknowledged."""
     simulator = LedgerSimulator(folder)
     choose = random.Random(number)
     acknowledged: Acknowledged = []
     published = 0
     with simulator.open(timeout_s=60) as ledger:
-        while time.time() < until:
+        start.wait(120)  # starting the interpreters takes its time, more on a busy machine
+        while not (stop.is_set() and published and acknowledged):
             drafts = [make_draft() for _ in range(choose.choice((1, 1, 1, 5, 20)))]
             entries = ledger.append(drafts, simulator.keys.record)
             acknowledged += [(each.seq, each.leaf_hash.hex()) for each in entries]
@@ -45,13 +49,16 @@ def test_processes_append_at_once_without_fork_gap_or_loss(tmp_path: Path, each_
     simulator = LedgerSimulator.build(tmp_path / "ledger", 0)
     context = get_context("spawn")
     results: Queue[tuple[int, Acknowledged]] = context.Queue()
-    until = time.time() + 2.0 + SECONDS  # starting four interpreters takes its time
+    start, stop = context.Barrier(PROCESSES + 1), context.Event()
     workers = [
-        context.Process(target=write, args=(simulator.folder, until, number, results)) for number in range(PROCESSES)
+        context.Process(target=write, args=(simulator.folder, start, stop, number, results))
+        for number in range(PROCESSES)
     ]
     for each in workers:
         each.start()
-    heads = watch(simulator, until)
+    start.wait(120)
+    heads = watch(simulator, time.time() + SECONDS)
+    stop.set()
     acknowledged = [results.get(timeout=60)[1] for _ in workers]
     for each in workers:
         each.join(60)

@@ -228,7 +228,7 @@ def test_vault_opens_with_its_key_and_with_no_other(small_removal: SmallRemoval,
 
     copy = small_removal.copy(tmp_path / "copy")
     with Workspace(copy.workspace).open_vault() as vault:
-        stored = {photo.data for photo in CaseEvidence.load(vault, CASE_ID).person.portraits}
+        stored = {photo.data for photo in CaseEvidence.load(vault, CASE_ID).portraits}
     assert stored == {path.read_bytes() for path in (small_removal.photos / "forget" / LABEL).iterdir()}
     key = copy.workspace / "keys" / "vault.key"
     key.write_bytes(bytes(reversed(key.read_bytes())))

@@ -275,10 +275,12 @@ def test_vault_gives_photos_and_features_back(small_removal: SmallRemoval, works
         case = CaseEvidence.load(vault, CASE_ID)
         others = PanelEvidence.load(vault, case.panel_id)
         label = vault.get(CASE_ID).payload["label"]
-    assert {photo.data for photo in case.person.portraits} == {photo.data for photo in person.portraits}
-    assert case.trained == 4
+        stored = {photo.data for photo in case.portraits}
+        of_others = [photo.data for photo in others.photos]
+    assert stored == {photo.data for photo in person.portraits}
+    assert (case.trained, case.unseen) == ((0, 1, 2, 3), (4, 5, 6, 7))
     assert label == person.label
-    assert [p.data for q in others.people for p in q.portraits] == [p.data for q in panel for p in q.portraits]
+    assert of_others == [p.data for q in panel for p in q.portraits]
     original = ClipEncoder.load(small_removal.workspace.parent / "encoder")
     pixels = original.preprocess([p.image for q in panel for p in q.portraits])
     assert torch.allclose(others.features, original.encode(pixels), atol=1e-5)

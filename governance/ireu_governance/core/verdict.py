@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
-from ireu_governance.core.errors import VerificationError
+from ireu_governance.core.errors import IreuError
 
 __all__ = ["Check", "Outcome", "Report", "ReportBuilder", "RetestVerdict", "Verdict"]
 
@@ -46,6 +46,7 @@ class Check(BaseModel):
         outcome: ``passed``, ``failed`` or ``not-checked``.
         reason: One sentence for a reader who has only this report.
         required: Whether the verdict needs this check; an optional one that was not made leaves it as it is.
+        hint: What to do next; empty when there is nothing to advise.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,6 +55,7 @@ class Check(BaseModel):
     outcome: Outcome
     reason: str
     required: bool = True
+    hint: str = ""
 
 
 class Report(BaseModel):
@@ -79,7 +81,7 @@ class Report(BaseModel):
 
 
 class ReportBuilder:
-    """Collects checks in order; turns a `VerificationError` into a failed check of its name."""
+    """Collects checks in order; turns an error into a failed check."""
 
     def __init__(self) -> None:
         self._checks: list[Check] = []
@@ -88,14 +90,14 @@ class ReportBuilder:
         """Record that a check was made and passed."""
         self._checks.append(Check(name=name, outcome=Outcome.PASSED, reason=reason))
 
-    def failed(self, name: str, error: VerificationError | str) -> None:
+    def failed(self, name: str, error: IreuError | str) -> None:
         """Record that a check was made and failed."""
-        reason = error if isinstance(error, str) else error.message
-        self._checks.append(Check(name=name, outcome=Outcome.FAILED, reason=reason))
+        reason, hint = (error, "") if isinstance(error, str) else (error.message, error.hint)
+        self._checks.append(Check(name=name, outcome=Outcome.FAILED, reason=reason, hint=hint))
 
-    def not_checked(self, name: str, reason: str, *, required: bool = True) -> None:
+    def not_checked(self, name: str, reason: str, *, required: bool = True, hint: str = "") -> None:
         """Record that a check was not made, and why."""
-        self._checks.append(Check(name=name, outcome=Outcome.NOT_CHECKED, reason=reason, required=required))
+        self._checks.append(Check(name=name, outcome=Outcome.NOT_CHECKED, reason=reason, required=required, hint=hint))
 
     def build(self) -> Report:
         """Return the report of all checks so far."""

@@ -123,6 +123,8 @@ def test_commands_and_options_named_in_running_text_exist() -> None:
             names = [f"ireu {first}"]
             if names[0] in groups and rest:
                 names = [f"ireu {first} {second}" for second in rest[0].split("|")]
+                if names[0] in groups and len(rest) > 1:  # a group in a group
+                    names = [f"{names[0]} {third}" for third in rest[1].split("|")]
             for name in names:
                 assert name in COMMANDS or (name in groups and not rest), f"{page.name}: ireu {span}"
                 options = {word for word in rest if word.startswith("-")} - {"--help"}

@@ -13,8 +13,9 @@ from pydantic import BaseModel
 from ireu_cli import exits
 from ireu_cli.exits import exit_code_of, exit_code_of_verdict
 from ireu_governance.core import errors
-from ireu_governance.core.certificate_document import DOES_NOT_CLAIM, SAYS, Certificate, CertificateBody
+from ireu_governance.core.certificate_document import Certificate, CertificateBody
 from ireu_governance.core.certificate_verification import CHECKS, OPTIONAL_CHECKS
+from ireu_governance.core.certificate_wording import DOES_NOT_CLAIM, DOES_NOT_CLAIM_STAMPED, SAYS, SAYS_OF_HISTORY
 from ireu_governance.core.keys import KeyEntry, Role
 from ireu_governance.core.statement import (
     CaseReference,
@@ -29,6 +30,7 @@ from ireu_governance.core.statement import (
     Score,
     predicate_type,
 )
+from ireu_governance.core.status import REASONS, StatusEntry, StatusList
 from ireu_governance.core.verdict import RetestVerdict, Verdict
 from ireu_governance.ledger.findings import FindingKind
 from ireu_governance.settings import WorkspaceSettings
@@ -69,6 +71,8 @@ def test_documented_exit_codes_are_those_of_the_errors() -> None:
             error: errors.IreuError = errors.VerificationError("x", check="form")
         elif kind is errors.MissingExtraError:
             error = errors.MissingExtraError("ml", "x")
+        elif kind is errors.OutboundError:
+            error = errors.OutboundError("x", reason=errors.Refusal.ADDRESS)
         else:
             error = kind("x")
         assert rows[error.code.value][1] == str(exit_code_of(error)), kind
@@ -102,7 +106,8 @@ def test_every_setting_is_explained_with_variable_and_default(name: str) -> None
     field = WorkspaceSettings.model_fields[name]
     assert variable == f"`IREU_{name.upper()}`"
     if not field.is_required():
-        assert default == ("none" if field.default is None else f"`{field.default}`")
+        spelt = str(field.default).lower() if isinstance(field.default, bool) else field.default  # as in TOML
+        assert default == ("none" if spelt is None else f"`{spelt}`")
     assert meaning
 
 
@@ -142,7 +147,9 @@ def test_every_member_of_a_statement_is_described(model: type[BaseModel]) -> Non
     assert names <= code_spans(read("formats.md"))
 
 
-@pytest.mark.parametrize("model", [Certificate, CertificateBody, KeyEntry], ids=lambda model: model.__name__)
+@pytest.mark.parametrize(
+    "model", [Certificate, CertificateBody, KeyEntry, StatusList, StatusEntry], ids=lambda model: model.__name__
+)
 def test_every_member_of_other_documents_is_shown(model: type[BaseModel]) -> None:
     page = read("formats.md")
     for name, field in model.model_fields.items():
@@ -166,12 +173,12 @@ def test_checks_that_can_be_missing_are_named_as_such() -> None:
 def test_checks_that_this_version_makes_are_in_the_verification_order() -> None:
     steps = sections(read("formats.md"))["Verify a certificate"]
     listed = re.findall(r"^\d+\. `([a-z-]+)`", steps, re.MULTILINE)
-    assert tuple(listed) == tuple(name for name in CHECKS if name not in {"witness", "trusted-time", "revocation"})
+    assert tuple(listed) == CHECKS
 
 
 def test_sentences_of_a_certificate_are_quoted_word_for_word() -> None:
     quoted = sections(read("regulator.md"))["What a certificate that holds tells you"]
-    for sentence in (*SAYS, *DOES_NOT_CLAIM):
+    for sentence in (*SAYS, *DOES_NOT_CLAIM, SAYS_OF_HISTORY, DOES_NOT_CLAIM_STAMPED):
         assert f"- {sentence}\n" in quoted
 
 
@@ -199,3 +206,8 @@ def test_every_file_named_in_the_manual_exists() -> None:
             if span.startswith(prefixes) and " " not in span and "*" not in span:
                 places = (ROOT, ROOT / "governance" / "ireu_governance")
                 assert any((place / span).exists() for place in places), f"{page.name}: {span}"
+
+
+@pytest.mark.parametrize("page", ["formats.md", "cli.md"])
+def test_every_reason_of_a_revocation_is_named(page: str) -> None:
+    assert set(REASONS) <= code_spans(read(page))

@@ -99,7 +99,7 @@ def make_probes() -> ProbeSet:
     images = [Image.fromarray(rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)) for _ in range(12)]
     roles = ["trained", "trained", "unseen", "unseen", *["panel"] * 8]
     probes = [
-        Probe(image=image, role=role, person=0 if role != "panel" else number, prompt="a person", seed=number)  # type: ignore[arg-type]
+        Probe(photo=image, role=role, person=0 if role != "panel" else number, prompt="a person", seed=number)  # type: ignore[arg-type]
         for number, (image, role) in enumerate(zip(images, roles, strict=True))
     ]
     return ProbeSet(probes=tuple(probes), real=tuple(images[4:]))

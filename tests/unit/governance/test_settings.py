@@ -94,3 +94,41 @@ def test_written_settings_are_read_again_whatever_the_name(tmp_path: Path, name:
     path.write_text(written.to_toml())
     assert WorkspaceSettings.load(path) == written
     assert tomllib.loads(path.read_text())["organisation"] == name
+
+
+class TestDatabase:
+    URL = "postgresql://writer@db.example/ledger"
+
+    def test_url_without_a_password_is_taken_from_the_file(self, file: Path) -> None:
+        file.write_text(f'organisation = "Example"\ndatabase = "{self.URL}"\n')
+        assert WorkspaceSettings.load(file).database == self.URL
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "postgresql://writer:hush@db.example/ledger",
+            "postgresql://db.example/ledger?user=writer&password=hush",
+            "postgresql://writer:hu/sh@db.example/ledger",
+        ],
+    )
+    def test_password_in_the_file_is_refused_and_not_repeated(self, file: Path, url: str) -> None:
+        file.write_text(f'organisation = "Example"\ndatabase = "{url}"\n')
+        with pytest.raises(ConfigError) as caught:
+            WorkspaceSettings.load(file)
+        assert "hu" not in caught.value.message.replace("hush", "hu")
+        assert "PGPASSWORD" in caught.value.hint
+
+    def test_password_in_the_environment_is_used_and_not_shown(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("IREU_DATABASE", "postgresql://writer:hush@db.example/ledger")
+        settings = WorkspaceSettings.load(file)
+        assert settings.database is not None
+        assert "hush" in settings.database
+        assert "hush" not in f"{settings!r} {settings}"
+
+    def test_copies_are_a_list(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        file.write_text('organisation = "Example"\ncheckpoint_copies = ["/media/usb/checkpoint"]\n')
+        assert WorkspaceSettings.load(file).checkpoint_copies == ["/media/usb/checkpoint"]
+        monkeypatch.setenv("IREU_CHECKPOINT_COPIES", '["copy"]')
+        assert WorkspaceSettings.load(file).checkpoint_copies == ["copy"]
