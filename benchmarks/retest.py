@@ -5,10 +5,9 @@
 
 Synthetic people of the testbed's gallery, in a real vault: decrypted, decoded, prepared, encoded, scored. The bare
 figure is the encoder's forward passes over the same pictures, prepared beforehand and in memory. Rounds of both take
-turns in one process, and the shortest of each count, since other work only adds: of seconds on the clock, and of the processor's seconds,
-which other work on the machine changes less, and which count what was done beside the passes in full. With a
-generator, the ratio is about the drawing: the bare figure then includes drawing and recognising the same portraits,
-and nothing else.
+turns in one process, and the shortest of each counts, since other work only adds: in seconds on the clock, and in the
+processor's seconds, which count in full what was done beside the passes. With a generator, the ratio is about the
+drawing: the bare figure then includes drawing and recognising the same portraits, and nothing else.
 """
 
 from __future__ import annotations

@@ -123,6 +123,14 @@ def test_model_that_cannot_be_found_is_an_encoder_error(tracker: Tracker, uri: s
         fetch_registered_encoder(uri, tracking_uri=tracker.uri)
 
 
+def test_password_in_an_address_is_not_repeated(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Tracker(tmp_path, tracking_uri="http://operator:geheim@127.0.0.1:9")
+    assert "127.0.0.1:9" in caught.value.message
+    assert "geheim" not in caught.value.message
+    assert "operator" not in caught.value.message
+
+
 @pytest.mark.parametrize("uri", ["gopher://x", "sqlite:///FILE/mlflow.db", "http://127.0.0.1:9"])
 def test_server_that_cannot_be_used_is_a_config_error(tmp_path: Path, uri: str) -> None:
     (tmp_path / "file").touch()

@@ -45,6 +45,7 @@ PAGES = {
     "/jobs/{job}/receipt": KNOWN,
     "/deployments": KNOWN,
     "/deployments/{deployment}": KNOWN,
+    "/deployments/{deployment}/removal": OFFICERS,
     "/alerts": KNOWN,
     "/alerts?state=all": KNOWN,
     "/keys": EVERYBODY,
@@ -130,7 +131,7 @@ def test_role_matrix_knows_every_route_of_the_portal(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in PAGES if not re.search(r"steps|pack|png|receipt|file|sign-in|new", path)]
+    "path", [path for path in PAGES if not re.search(r"steps|removal|pack|png|receipt|file|sign-in|new", path)]
 )
 def test_page_names_its_twin_which_is_json(scene: Scene, officer: Visit, path: str) -> None:
     if path == "/access":

@@ -109,11 +109,14 @@ def test_deployment_is_added_checked_paused_and_resumed(scene: Scene, officer: V
         "/deployments", {**fields, "name": "shop", "encoder": "models:/face-encoder/3", "every_hours": "12"}
     )
     where = added.headers["location"].partition("?")[0]
-    assert officer.send(f"{where}/checks", officer.form(where)).status_code == 303
+    assert officer.send(f"{where}/checks", officer.form(where)).headers["location"].startswith("/jobs/")
     assert "somebody asked" in officer.get(where).text
     for paused, word in (("yes", "Paused"), ("no", "every 12 hours")):
         officer.send(f"{where}/pause", {**officer.form(where), "paused": paused})
         assert word in officer.get(where).text
+    path = f"{where}/removal"
+    assert officer.send(path, officer.form(path)).headers["location"] == "/deployments?done=deployment-removed"
+    assert "shop" not in {each["name"] for each in officer.get("/deployments.json").json()["deployments"]}
 
 
 def test_alert_is_acknowledged(scene: Scene, officer: Visit) -> None:

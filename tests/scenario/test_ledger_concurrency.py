@@ -24,9 +24,7 @@ SECONDS = 3.0
 Acknowledged = list[tuple[int, str]]
 
 
-def write(
-    folder: Path, start: Barrier, stop: Event, number: int, results: Queue[tuple[int, Acknowledged]]
-) -> None:
+def write(folder: Path, start: Barrier, stop: Event, number: int, results: Queue[tuple[int, Acknowledged]]) -> None:
     """Append singly, in batches, and publish, until told to stop; report what was acknowledged."""
     simulator = LedgerSimulator(folder)
     choose = random.Random(number)

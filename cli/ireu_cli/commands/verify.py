@@ -226,7 +226,8 @@ def _show(result: VerifyResult) -> None:
         if each.encoder_digest:
             console.print(f"      encoder {each.encoder_digest}")
         for name, digest in each.parts.items():
-            console.print(f"      {name:8}{digest}  (part of the pipeline)")
+            if name != "encoder":
+                console.print(f"      {name:8}{digest}  (part of the pipeline)")
         if each.differences and not each.known_encoder:
             console.print(f"      {escape(each.differences)}", highlight=False)
         if each.claimed_digest:

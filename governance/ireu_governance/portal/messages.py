@@ -25,7 +25,7 @@ MESSAGES: Final = {
     "request-done": "The request was recorded as done.",
     "job-cancelled": "The job was cancelled. What it had recorded before stays.",
     "deployment-added": "The deployment is watched from now on. Its first check is due at once.",
-    "check-ordered": "A check was asked for. A worker makes it; its result is listed below.",
+    "deployment-removed": "The deployment is watched no more.",
     "deployment-paused": "The deployment is paused: nothing tests it by itself until it is resumed.",
     "deployment-resumed": "The deployment is watched again.",
     "alert-acknowledged": "The alert was acknowledged.",

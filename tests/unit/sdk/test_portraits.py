@@ -56,6 +56,14 @@ def test_every_format_is_read_in_its_own_size(tmp_path: Path, name: str, kind: s
     assert photo.data == (tmp_path / name).read_bytes()
 
 
+@pytest.mark.parametrize("name", ["deep.png", "deep.tif"])
+def test_sixteen_bits_of_grey_are_read_as_what_they_show(tmp_path: Path, name: str) -> None:
+    levels = np.asarray(FACE.convert("L"))
+    Image.fromarray(levels.astype(np.uint16) * 257).save(tmp_path / name)
+    shown = np.asarray(read_portrait(tmp_path / name).image)
+    assert (shown == levels[:, :, None]).all()
+
+
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK", "LA", "1"])
 def test_grey_palette_and_transparent_pictures_become_rgb(tmp_path: Path, mode: str) -> None:
     kind = "tiff" if mode == "CMYK" else "png"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import logging
+from typing import Annotated, Final
 
 from fastapi import Form, Path, Request
 from pydantic import BaseModel
@@ -11,6 +12,7 @@ from starlette.responses import Response
 from ireu_governance.api.catalogue import status_of
 from ireu_governance.api.context import Context, ContextOf
 from ireu_governance.core.errors import IreuError
+from ireu_governance.jobs.watching import submit_checks
 from ireu_governance.portal.encoders import read_encoder
 from ireu_governance.portal.page import go, page_router, show, twin
 from ireu_governance.portal.visitors import FormVisitor, Visitor, VisitorOf
@@ -26,11 +28,14 @@ from ireu_governance.portal.watching import (
     view_of_deployment,
 )
 from ireu_governance.service.access import Scope
+from ireu_governance.service.deployment_record import record_deployments
 from ireu_governance.service.deployments import MAX_HOURS
 
 __all__ = ["router"]
 
 router = page_router()
+
+_LOG: Final = logging.getLogger("ireu.service")
 
 DeploymentId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 
@@ -76,6 +81,7 @@ def add_deployment(
         if status_of(error) == 500:
             raise
         return _show_list(request, context, visitor, error=error, given={"name": name, "encoder": encoder})
+    _record(context)
     return go(f"/deployments/{found.id}", message="deployment-added")
 
 
@@ -99,8 +105,10 @@ def show_deployment(request: Request, context: ContextOf, visitor: VisitorOf, de
 def check_deployment(context: ContextOf, visitor: FormVisitor, deployment_id: DeploymentId) -> Response:
     """Ask for a check now."""
     visitor.expect(Scope.TEST)
-    checks_of(context).ask(deployment_id)
-    return go(f"/deployments/{deployment_id}", message="check-ordered")
+    queue, checks = context.queue, checks_of(context)
+    made = checks.ask(deployment_id)
+    submit_checks(checks, queue)
+    return go(f"/jobs/{made.job}", message="retest-ordered")
 
 
 @router.post("/deployments/{deployment_id}/pause")
@@ -114,6 +122,31 @@ def pause_deployment(
     visitor.expect(Scope.WRITE)
     deployments_of(context).change(deployment_id, paused=paused == "yes")
     return go(f"/deployments/{deployment_id}", message="deployment-paused" if paused == "yes" else "deployment-resumed")
+
+
+@router.get("/deployments/{deployment_id}/removal")
+def ask_to_remove(request: Request, context: ContextOf, visitor: VisitorOf, deployment_id: DeploymentId) -> Response:
+    """Ask whether a deployment shall be watched no more."""
+    visitor.expect(Scope.WRITE)
+    names = {"deployment": view_of_deployment(deployments_of(context).get(deployment_id))}
+    return show(request, visitor, "deployment_remove.html", names, title="Watch no more", has_twin=False)
+
+
+@router.post("/deployments/{deployment_id}/removal")
+def remove_deployment(context: ContextOf, visitor: FormVisitor, deployment_id: DeploymentId) -> Response:
+    """Watch a deployment no more; what was found stays."""
+    visitor.expect(Scope.WRITE)
+    deployments_of(context).remove(deployment_id)
+    _record(context)
+    return go("/deployments", message="deployment-removed")
+
+
+def _record(context: Context) -> None:
+    try:
+        record_deployments(context.workspace, context.store)
+    except IreuError as error:
+        # It is found undone, and recorded, by the next worker that looks.
+        _LOG.warning("A change of deployments is not recorded yet.", extra={"code": error.code.value})
 
 
 def _show_list(
