@@ -75,6 +75,12 @@ def test_health_is_never_refused(strict: Service) -> None:
     assert {strict.get("/healthz").status_code for _ in range(20)} == {200}
 
 
+def test_files_of_the_log_are_not_counted_so_that_whoever_follows_it_gets_all_of_them(strict: Service) -> None:
+    statuses = {strict.get("/tile/entries/999").status_code for _ in range(20)}
+    assert statuses == {404}
+    assert strict.get("/v1/access/me").headers["ratelimit"].startswith('"anonymous";r=4;t=')
+
+
 def test_invented_addresses_do_not_help(strict: Service) -> None:
     statuses = [strict.get("/v1/access/me", headers={"X-Forwarded-For": f"192.0.2.{n}"}).status_code for n in range(7)]
     assert statuses == [200] * 5 + [429] * 2

@@ -55,13 +55,14 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http" or scope["path"] in _UNCOUNTED or scope["path"].startswith(_FILES_OF_THE_LOG):
+        if scope["type"] != "http" or scope["path"] in _UNCOUNTED:
             await self._app(scope, receive, send)
             return
         address = address_of(scope, self._context.settings.trusted_proxies)
         try:
             caller = await self._recognise(scope, address)
-            headers = self._rates.count(caller, address, scope["method"])
+            counted = caller.kind != "anonymous" or not scope["path"].startswith(_FILES_OF_THE_LOG)
+            headers = self._rates.count(caller, address, scope["method"]) if counted else {}
         except Problem as refused:
             base = self._context.base
             response = answer(
