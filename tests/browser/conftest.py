@@ -86,7 +86,7 @@ def _record_more(recorded: RecordedRemoval) -> str:
     return hidden
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with open_browser() as opened:
         yield opened

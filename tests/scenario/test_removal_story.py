@@ -302,11 +302,10 @@ def test_certificate_holds_for_this_encoder_and_for_no_other(small_removal: Smal
 
 
 def test_certificate_can_be_issued_again(small_removal: SmallRemoval, ireu: Ireu, tmp_path: Path) -> None:
-    done = ireu(
-        "-w", small_removal.workspace, "certificate", "issue", "--case", CASE_ID, "-o", tmp_path / "c.json", "--json"
-    )
+    removal = small_removal.copy(tmp_path / "workspace")  # the ledger records that the earlier one is superseded
+    done = ireu("-w", removal.workspace, "certificate", "issue", "--case", CASE_ID, "-o", tmp_path / "c.json", "--json")
     assert done.code == 0
-    key = small_removal.workspace / "keys" / "keys.json"
+    key = removal.workspace / "keys" / "keys.json"
     assert ireu("certificate", "verify", tmp_path / "c.json", "--key", key).code == 0
     shown = ireu("certificate", "show", tmp_path / "c.json", "--json").document
     assert shown["statements"]["removal"]["predicate"]["kind"] == "removal"
