@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ireu_governance.core.certificate_document import parse_certificate
 from ireu_governance.core.errors import ConfigError, ErrorCode
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from ireu_governance.workspace import Workspace
 
 __all__ = ["Issued", "issue_after_removal", "issue_in", "register_of", "time_authority_of", "tsa_roots_of"]
+
+_LOG: Final = logging.getLogger("ireu.certificates")
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def issue_after_removal(workspace: Workspace, removal_seq: int) -> Issued:
     """Issue the certificate of a removal that was just recorded; see `issue_in`.
 
     A long run is not left without its certificate because a time-stamping authority does not answer: it is then
-    issued without a time stamp, and `ireu certificate stamp` adds one.
+    issued without a time stamp, a warning says so, and `ireu certificate stamp` adds one.
 
     Args:
         workspace: The workspace.
@@ -101,6 +104,10 @@ def issue_after_removal(workspace: Workspace, removal_seq: int) -> Issued:
     except ConfigError as error:
         if error.code not in (ErrorCode.TIMESTAMP_UNAVAILABLE, ErrorCode.EXTRA_MISSING):
             raise
+        _LOG.warning(
+            "The certificate is issued without a time stamp: %s Add one later with: ireu certificate stamp",
+            error.message,
+        )
     return issue_in(workspace, removal_seq=removal_seq, stamp=False)
 
 

@@ -62,7 +62,9 @@ def test_certificate_is_stamped_by_the_authority_of_the_settings(recorded: Recor
     assert parse_certificate(issue_in(workspace, removal_seq=1, stamp=False).data).timestamps is None
 
 
-def test_long_run_is_not_left_without_a_certificate_for_want_of_a_stamp(recorded: RecordedRemoval) -> None:
+def test_long_run_is_not_left_without_a_certificate_for_want_of_a_stamp(
+    recorded: RecordedRemoval, caplog: pytest.LogCaptureFixture
+) -> None:
     workspace = configure(recorded, timestamp_command=["/nowhere/at/all"])
     with pytest.raises(ConfigError) as caught:
         issue_in(workspace, removal_seq=1)
@@ -70,6 +72,7 @@ def test_long_run_is_not_left_without_a_certificate_for_want_of_a_stamp(recorded
     assert len(register_of(workspace).certificates()) == 1, "nothing was issued"
     issued = issue_after_removal(workspace, 1)
     assert parse_certificate(issued.data).timestamps is None
+    assert "without a time stamp" in caplog.text, "it is said"
 
 
 def test_other_errors_are_not_passed_over(recorded: RecordedRemoval) -> None:

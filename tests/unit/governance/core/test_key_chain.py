@@ -20,7 +20,7 @@ from ireu_governance.core.keys import KeyFile, Role
 from ireu_governance.core.mldsa import MlDsaPrivateKey
 
 LATER = "2026-11-21T08:00:00Z"
-ROOTS = [make_key(f"chain/root/{number}") for number in range(3)]
+ROOTS = [make_key(f"chain/root-{number}") for number in range(3)]
 LOG, RECORD, NEXT = make_key("chain/log"), make_key("chain/record"), make_key("chain/next")
 
 
@@ -187,7 +187,7 @@ def test_revocation_is_never_taken_back(later: int | None) -> None:
 
 def build_chain(length: int) -> tuple[list[KeyFile], list[list[PrivateKey]]]:
     """Return key files in which every step replaces all three root keys, and their root keys."""
-    roots = [[make_key(f"v{version}/root/{number}") for number in range(3)] for version in range(length)]
+    roots = [[make_key(f"v{version}/root-{number}") for number in range(3)] for version in range(length)]
     chain = [
         KeyFile.create(
             origin=ORIGIN,
