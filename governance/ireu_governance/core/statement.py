@@ -119,7 +119,10 @@ class Statement(Frozen):
         Raises:
             InputError: The bytes are no statement of a kind that this version knows.
         """
-        parse_json(data, what="statement", canonical=True)
+        document = parse_json(data, what="statement", canonical=True)
+        # The model also knows these members by their names in Python, and has a default for one of them.
+        if not isinstance(document, dict) or not {"_type", "predicateType"} <= document.keys():
+            raise InputError("The statement has no _type or no predicateType.")
         try:
             statement = cls.model_validate_json(data)
         except ValidationError as error:

@@ -54,6 +54,15 @@ def test_invalid_in_toto_statement_is_refused(change: dict[str, object]) -> None
     assert caught.value.message.isprintable()
 
 
+@pytest.mark.parametrize(("member", "python"), [("_type", "type_"), ("predicateType", "predicate_type")])
+def test_statement_without_its_own_members_is_refused(member: str, python: str) -> None:
+    document = json.loads(STATEMENTS[0].to_bytes())
+    value = document.pop(member)
+    for changed in (document, {**document, python: value}):
+        with pytest.raises(InputError):
+            Statement.from_bytes(canonicalize(changed))
+
+
 def test_member_that_could_carry_personal_data_is_refused() -> None:
     for statement in STATEMENTS:
         value = json.loads(statement.to_bytes())
