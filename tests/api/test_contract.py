@@ -1,14 +1,18 @@
 """The API against its own description: generated requests, good and bad, and answers that must be as declared.
 
 `make test` asks some hundreds; `make contract` asks more than ten thousand (`CONTRACT_CASES` is the number for each
-operation, caller and kind of data).
+operation, caller and kind of data). Every second request is about things that are there, made anew for each operation:
+otherwise whatever needs one would answer 404 and nothing else.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+import re
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import pytest
@@ -18,6 +22,8 @@ from fixtures.retests import FOLDER, MemoryQueue
 from fixtures.service import Service, open_service
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
+
+from ireu_governance.service.alerts import AlertCause, Alerts
 
 schemathesis = pytest.importorskip("schemathesis", reason="the development tools are not installed")
 
@@ -42,15 +48,52 @@ CHECKS: Final = (
 )
 # Declared, and no faults: a part that is not installed, a time-stamping authority that is away.
 AWAY: Final = frozenset({501, 502, 503})
+_PARAMETER: Final = re.compile(r"([^/]+)/\{(\w+)")
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     recorded = record_removal(tmp_path_factory.mktemp("contract") / "workspace")
     with open_service(
-        recorded, queue=MemoryQueue(), rate_caller="1000000/minute", rate_failures="1000000/minute"
+        recorded,
+        queue=MemoryQueue(),
+        rate_caller="1000000/minute",
+        rate_failures="1000000/minute",
+        outbound_allow=["127.0.0.1/32"],
     ) as opened:
         yield opened
+
+
+def make_things(service: Service) -> dict[str, str]:
+    """Make one of everything that has a number; what is deleted or closed on the way is so for one operation only."""
+
+    def post(path: str, asker: str, **members: Any) -> dict[str, Any]:
+        made = service.post(path, asker, json=members)
+        assert made.status_code in (201, 202), made.text
+        return made.json()  # type: ignore[no-any-return]
+
+    service.clock.turn(seconds=1)  # lists begin with the newest
+    for each in service.get("/v1/alerts/webhooks", "admin").json()["webhooks"]:  # there may be only so many
+        service.request("DELETE", f"/v1/alerts/webhooks/{each['id']}", "admin")
+    webhook = post("/v1/alerts/webhooks", "admin", url="http://127.0.0.1:9/alerts")["id"]
+    deployment = post("/v1/deployments", "officer", name=f"live-{secrets.token_hex(4)}", encoder=FOLDER)["id"]
+    store = service.context.store
+    with store.writing() as connection:
+        Alerts(store, clock=service.clock).raise_all(connection, [AlertCause("check-failed", deployment)])
+    alerts = service.get("/v1/alerts?state=open", "viewer").json()["alerts"]
+    deliveries = service.get(f"/v1/alerts/webhooks/{webhook}/deliveries", "admin").json()["deliveries"]
+    return {
+        "alerts/number": next(each["id"] for each in alerts if each["deployment"] == deployment),
+        "cases/case_id": service.recorded.case_id,
+        "certificates/certificate_id": service.get("/v1/certificates", "viewer").json()["certificates"][0]["id"],
+        "deliveries/message": deliveries[0]["id"],
+        "deployments/number": deployment,
+        "entries/seq": "1",
+        "keys/prefix": post("/v1/access/keys", "admin", role="viewer")["prefix"],
+        "keys/version": "1",
+        "verifications/job_id": post("/v1/verifications", "tester", encoder=FOLDER)["id"],
+        "webhooks/number": webhook,
+    }
 
 
 class Prober:
@@ -59,19 +102,26 @@ class Prober:
     Args:
         app: The application.
         headers: Sent each time.
-        known: Numbers of things that are there, by the names of parameters; every second request is about them.
+        things: Returns numbers of things that are there, by the part of a path before a parameter and its name, such
+            as ``cases/case_id``; asked again before each operation.
     """
 
-    def __init__(self, app: FastAPI, headers: Mapping[str, str], known: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, app: FastAPI, headers: Mapping[str, str], things: Callable[[], Mapping[str, str]] = dict
+    ) -> None:
         self._schema = schemathesis.openapi.from_asgi("/openapi.json", app)
         self._headers = dict(headers)
-        self._known = known or {}
+        self._things = things
+        self._known: Mapping[str, str] = {}
         self.asked = 0
+        self.answers: Counter[int] = Counter()
+        self.reached: set[str] = set()
         self.wrong: dict[str, str] = {}
 
     def probe(self, mode: Any) -> None:
         for found in self._schema.get_all_operations():
             operation = found.ok()
+            self._known = self._things()
 
             @settings(
                 max_examples=CASES,
@@ -93,12 +143,16 @@ class Prober:
     def _ask(self, case: Any) -> None:
         self.asked += 1
         if self.asked % 2 and case.path_parameters:
+            places = {name: f"{before}/{name}" for before, name in _PARAMETER.findall(case.operation.path)}
             case.path_parameters = {
-                name: self._known.get(name, value) for name, value in dict(case.path_parameters).items()
+                name: self._known.get(places.get(name, ""), value) for name, value in dict(case.path_parameters).items()
             }
         for name in [each for each in case.headers or {} if each.lower() == "authorization"]:
             del case.headers[name]  # made-up credentials are refused everywhere, so that nothing else would be tried
         response = case.call(headers=self._headers)
+        self.answers[response.status_code] += 1
+        if response.status_code < 400:
+            self.reached.add(case.operation.label)
         checks = [each for each in CHECKS if not (each is not_a_server_error and response.status_code in AWAY)]
         try:
             case.validate_response(response, checks=checks)
@@ -115,16 +169,18 @@ def _say(case: Any, response: Any, failures: Any) -> str:
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 @pytest.mark.parametrize("role", ROLES)
-def test_answers_are_as_declared(service: Service, role: str | None, mode: Any) -> None:
-    made = service.post("/v1/verifications", "tester", json={"encoder": FOLDER})
-    assert made.status_code == 202, made.text
-    job = made.json()["id"]
-    certificate = service.get("/v1/certificates", "viewer").json()["certificates"][0]["id"]
-    known = {"case_id": service.recorded.case_id, "certificate_id": certificate, "job_id": job, "seq": "1"}
-    prober = Prober(service.app, service.headers(role), known)
+def test_answers_are_as_declared(
+    service: Service, role: str | None, mode: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    things = make_things(service)  # whoever has no key changes none of them
+    prober = Prober(service.app, service.headers(role), lambda: things if role is None else make_things(service))
     prober.probe(mode)
-    assert prober.asked >= 30 * CASES
+    assert prober.asked >= 40 * CASES
     assert not prober.wrong, "\n".join(prober.wrong.values())
+    with capsys.disabled():
+        print(
+            f"\n{role or 'nobody'}, {mode.value}: {prober.asked:,} requests, answers {dict(sorted(prober.answers.items()))}"
+        )
 
 
 def test_an_answer_that_is_not_declared_is_noticed() -> None:
