@@ -14,8 +14,10 @@ import httpx2
 import pytest
 from fixtures.command import Ireu
 from fixtures.records import RecordedRemoval, record_removal
-from fixtures.service import Service, open_service
+from fixtures.service import GENEROUS, Service, open_service
+from starlette.testclient import TestClient
 
+from ireu_governance.api.app import create_app
 from ireu_governance.core import merkle
 from ireu_governance.core.checkpoint import Checkpoint, SignedNote
 from ireu_governance.core.consistency import ConsistencyProof
@@ -27,6 +29,7 @@ from ireu_governance.core.tiles import MAX_BUNDLED_ENTRY
 from ireu_governance.core.verdict import Verdict
 from ireu_governance.ledger.log_source import StaticSource, web_fetcher
 from ireu_governance.ledger.monitor import follow
+from ireu_governance.service.settings import ServiceSettings
 from ireu_governance.web import WebClient
 from ireu_governance.workspace import Workspace
 
@@ -496,14 +499,16 @@ def test_look_up_is_built_in_the_background_and_says_how_far_it_is(
 
     grow(removal.workspace, 30)
     monkeypatch.setattr(entry_index, "_BATCH", 4)
-    monkeypatch.setattr(entry_index, "_QUICK_S", 0.0)
-    with open_service(removal) as service:
-        first = service.context.record.index.catch_up(seconds=-1.0)
-        assert 0 < first < 30
-        service.context.record.index.close()
-        service.context.record.index._closed = False
-        assert service.context.record.index.catch_up(seconds=None) == 30
-        assert service.get("/v1/ledger/entries?kind=removal").json()["searched"] == 30
+    app = create_app(removal.workspace, settings=ServiceSettings(**GENEROUS))  # not started: that builds as well
+    index = app.state.context.record.index
+    try:
+        assert index.catch_up(seconds=-1.0) == 4
+        index.close()  # waits for the thread
+        index._closed = False
+        assert index.catch_up(seconds=None) == 30
+        assert TestClient(app).get("/v1/ledger/entries?kind=removal").json()["searched"] == 30
+    finally:
+        app.state.context.close()
 
 
 def test_two_processes_build_one_look_up(removal: RecordedRemoval) -> None:
