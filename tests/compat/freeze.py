@@ -1,10 +1,11 @@
-"""Makes the frozen files of `v1-second-key`; run once by the version that is to be frozen, and never again.
+"""Makes the frozen files of `v1-second-key` and `v1-receipt`, with the version that is to be frozen.
 
     python tests/compat/freeze.py
 
-A log in the second version of its key file: the record key was replaced at an entry, and an ML-DSA-44 key signs the
-heads beside Ed25519. The removal's entries stand on both sides of the change. What is there already is not touched:
-files that are frozen are what later versions are tested with.
+The first is a certificate of a log in the second version of its key file: the record key was replaced at an entry,
+and an ML-DSA-44 key signs the heads beside Ed25519. The removal's entries stand on both sides of the change. The other
+is a receipt for a re-test of two removals, after one of which somebody resurfaced. What is there already is not
+touched: files that are frozen are what later versions are tested with.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from builders import (
     make_keys,
     make_removal,
     make_request,
+    make_score,
     make_verification,
 )
 
@@ -33,8 +35,10 @@ from ireu_governance.core.checkpoint import Checkpoint, sign_checkpoint
 from ireu_governance.core.key_change import KeyFileChange
 from ireu_governance.core.keys import Role
 from ireu_governance.core.mldsa import MlDsaPrivateKey
+from ireu_governance.core.receipt import seal_receipt
 
-FOLDER = Path(__file__).parent / "v1-second-key"
+SECOND_KEY = Path(__file__).parent / "v1-second-key"
+RECEIPT = Path(__file__).parent / "v1-receipt"
 CHANGED_AT = "2026-11-20T09:30:00Z"
 CHANGE = 4  # the entry from which on the new record key counts
 
@@ -52,11 +56,8 @@ class SecondLog(MemoryLog):
         return self.head[1]
 
 
-def main() -> int:
-    """Make the folder, unless it is there."""
-    if FOLDER.exists():
-        print(f"{FOLDER.name} is frozen already.")
-        return 1
+def freeze_second_key() -> None:
+    """Freeze a certificate of a log that changed its record key."""
     first = make_keys("frozen")
     record = make_key("frozen/record/2")
     second = MlDsaPrivateKey(MLDSA44PrivateKey.generate())
@@ -76,11 +77,55 @@ def main() -> int:
     log.fill(2)
     made = Removal(log=log)
     made.__dict__["seqs"] = (request, removal, verification)
-    FOLDER.mkdir()
-    (FOLDER / "certificate.json").write_bytes(made.certificate())
-    (FOLDER / "keys.json").write_bytes(newer.to_bytes())
-    (FOLDER / "keys-1.json").write_bytes(first.key_file.to_bytes())
-    print(f"{FOLDER.name}: {log.size} entries")
+    SECOND_KEY.mkdir()
+    (SECOND_KEY / "certificate.json").write_bytes(made.certificate())
+    (SECOND_KEY / "keys.json").write_bytes(newer.to_bytes())
+    (SECOND_KEY / "keys-1.json").write_bytes(first.key_file.to_bytes())
+
+
+def freeze_receipt() -> None:
+    """Freeze a receipt for a re-test that came to two entries."""
+    log = MemoryLog(keys=make_keys("frozen"))
+    log.fill(3)
+    seqs = []
+    for removal, case_id, verdict in ((1, "1" * 32, "holds"), (2, "2" * 32, "resurfaced")):
+        score = make_score(matches=0 if verdict == "holds" else 60)
+        fields = make_verification(
+            removal,
+            (case_id,),
+            occasion="retest",
+            verdict=verdict,
+            cases=({"case_id": case_id, "verdict": verdict, "scores": (score,)},),
+            job="7" * 32,
+            job_entries=2,
+            source="folder",
+            checks={"white_box": "known", "black_box": verdict},
+        )
+        seqs.append(log.append(AFTER, "verification", fields))
+    log.fill(1)
+    key_file = log.keys.key_file
+    receipt = seal_receipt(
+        job="7" * 32,
+        issued_at="2026-11-20T12:00:00Z",
+        organisation=key_file.organisation,
+        origin=key_file.origin,
+        entries=[log.logged(seq).to_object() for seq in seqs],
+        key_file=key_file.to_object(),
+        signer=log.keys.record,
+    )
+    RECEIPT.mkdir()
+    (RECEIPT / "receipt.json").write_bytes(receipt)
+    (RECEIPT / "keys.json").write_bytes(key_file.to_bytes())
+
+
+def main() -> int:
+    """Make the folders that are not there."""
+    for folder, freeze in ((SECOND_KEY, freeze_second_key), (RECEIPT, freeze_receipt)):
+        if folder.exists():
+            print(f"{folder.name} is frozen already.")
+            continue
+        freeze()
+        print(f"{folder.name} is frozen now.")
     return 0
 
 

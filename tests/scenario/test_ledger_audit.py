@@ -28,6 +28,7 @@ from ireu_governance.ledger.succession import SuccessionLedger
 
 SIZE = 11
 PUBLISHED = (3, 6, 11)
+STORIES = 7  # entries of the story that build on an earlier one: four removals, three verifications
 
 
 @pytest.fixture(scope="module")
@@ -281,7 +282,7 @@ def rotated(ledger: LedgerSimulator) -> LedgerSimulator:
 class TestKeys:
     def test_rotated_ledger_gives_no_finding(self, rotated: LedgerSimulator) -> None:
         report = rotated.audit()
-        assert (report.findings, report.size, report.checked["references"]) == ((), SIZE + 1, 1)
+        assert (report.findings, report.size, report.checked["references"]) == ((), SIZE + 1, STORIES + 1)
         grow(rotated)
         assert rotated.audit(since=report.state).findings == ()
 
@@ -392,7 +393,7 @@ class TestReferences:
         erase(ledger, f"{1:032x}", 3, 4, 5)
         withdraw(ledger, 4)
         report = ledger.audit()
-        assert (report.findings, report.checked["references"]) == ((), 4)
+        assert (report.findings, report.checked["references"]) == ((), STORIES + 4)
 
     @pytest.mark.parametrize("entry", [0, SIZE, SIZE + 7])
     def test_erasure_of_entries_about_others_is_found(self, ledger: LedgerSimulator, entry: int) -> None:
@@ -409,6 +410,24 @@ class TestReferences:
         erase(ledger, f"{1:032x}", 3)
         withdraw(ledger, 5)
         assert found(ledger, since=since) == [("reference", SIZE + 1)]
+
+    @pytest.mark.parametrize("kind", ["removal", "verification"])
+    @pytest.mark.parametrize("entry", [2, SIZE, SIZE + 7])
+    def test_removal_or_verification_of_something_else_is_found(
+        self, ledger: LedgerSimulator, kind: str, entry: int
+    ) -> None:
+        since = state_of(ledger)
+        ledger.append(make_draft(kind, entry))
+        ledger.publish()
+        assert found(ledger) == [("reference", SIZE)]
+        assert found(ledger, since=since) == [("reference", SIZE)]
+
+    def test_removal_and_verification_after_an_audit_give_no_finding(self, ledger: LedgerSimulator) -> None:
+        since = state_of(ledger)
+        ledger.append(make_draft("removal", 6), make_draft("verification", SIZE))
+        ledger.publish()
+        report = ledger.audit(since=since)
+        assert (report.findings, report.checked["references"]) == ((), 2)
 
 
 # What others said about checkpoints ---------------------------------------------------------------------------

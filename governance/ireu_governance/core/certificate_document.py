@@ -324,7 +324,7 @@ def _read(data: bytes) -> Certificate:
             hint="Check that the file is unchanged.",
         )
     try:
-        return Certificate.model_validate_json(data)
+        return Certificate.model_validate_json(data, by_alias=True, by_name=False)
     except ValidationError as error:
         raise InputError(f"The certificate is malformed {describe(error)}.") from None
 

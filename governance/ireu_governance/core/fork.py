@@ -105,7 +105,7 @@ class ForkProof:
         """
         parse_json(data, what="fork proof", max_bytes=MAX_FORK_PROOF_BYTES)
         try:
-            document = _Document.model_validate_json(data)
+            document = _Document.model_validate_json(data, by_alias=True, by_name=False)
         except ValidationError as error:
             raise InputError(f"The fork proof is malformed {describe(error)}.") from None
         path = None if document.path is None else tuple(bytes.fromhex(each) for each in document.path)

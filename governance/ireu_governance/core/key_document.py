@@ -230,6 +230,6 @@ class KeyDocument(_Strict):
         """
         parse_json(data, what="key file", max_bytes=MAX_KEY_FILE_BYTES)
         try:
-            return cls.model_validate_json(data)
+            return cls.model_validate_json(data, by_alias=True, by_name=False)
         except ValidationError as error:
             raise InputError(f"The key file is malformed {describe(error)}.") from None

@@ -161,7 +161,7 @@ class KeyFileProposal:
         """
         parse_json(data, what="proposal", max_bytes=MAX_PROPOSAL_BYTES)
         try:
-            document = _Document.model_validate_json(data)
+            document = _Document.model_validate_json(data, by_alias=True, by_name=False)
         except ValidationError as error:
             raise InputError(f"The proposal is malformed {describe(error)}.") from None
         proposal = cls(

@@ -183,7 +183,7 @@ def parse_receipt(data: bytes) -> Receipt:
     if isinstance(value, dict) and value.get("_type") != RECEIPT_TYPE:
         raise InputError("The receipt is of a format that this version of ireu does not know.")
     try:
-        receipt = Receipt.model_validate_json(data)
+        receipt = Receipt.model_validate_json(data, by_alias=True, by_name=False)
     except ValidationError as error:
         raise InputError(f"The receipt is malformed {describe(error)}.") from None
     if receipt.to_bytes() != data:

@@ -124,7 +124,7 @@ class Statement(Frozen):
         if not isinstance(document, dict) or not {"_type", "predicateType"} <= document.keys():
             raise InputError("The statement has no _type or no predicateType.")
         try:
-            statement = cls.model_validate_json(data)
+            statement = cls.model_validate_json(data, by_alias=True, by_name=False)
         except ValidationError as error:
             raise InputError(f"The statement is malformed {describe(error)}.") from None
         if statement.predicate_type != predicate_type(statement.predicate.kind):

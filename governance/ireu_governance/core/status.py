@@ -159,7 +159,7 @@ class StatusList(Frozen):
                 hint="Get the list from the organisation; a newer format needs a newer version of ireu.",
             )
         try:
-            found = cls.model_validate_json(data)
+            found = cls.model_validate_json(data, by_alias=True, by_name=False)
         except ValidationError as error:
             raise InputError(f"The status list is malformed {describe(error)}.") from None
         if found.to_bytes() != data:

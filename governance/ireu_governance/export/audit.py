@@ -110,7 +110,7 @@ class _FolderAudit:
             tiles.compare(level, row)
         self._judge_other_files(tiles)
         references = ReferenceAudit(self._own_keys, self._findings, kind_of=self._kind_of, cases_of=self._cases_of)
-        references.run(entries.statements)
+        references.run(entries.statements, entries.references)
         self._documents.compare_status(self._key_file, entries.statements, size)
         roots = NodeAudit(leaves, FindingList(), sizes={size, *signed}).roots()
         compared = self._compare_roots({each: checkpoint.root for each, (checkpoint, _) in signed.items()}, roots)
@@ -135,7 +135,7 @@ class _FolderAudit:
                 "tiles": tiles.checked,
                 "checkpoints": compared,
                 "documents": self._documents.checked,
-                "references": references.checked,
+                "references": references.checked + entries.compared,
                 "cosignatures": attestations.cosignatures,
                 "stamps": attestations.stamps,
             },

@@ -179,7 +179,7 @@ class _Audit:
                 "entries": entries.checked,
                 "nodes": nodes.checked,
                 "checkpoints": checkpoints.checked,
-                "references": references.checked,
+                "references": references.checked + entries.compared,
                 "cosignatures": attestations.cosignatures,
                 "stamps": attestations.stamps,
             },
@@ -237,7 +237,7 @@ class _Audit:
             is_whole=self._since is None,
         )
         with self._rows.reading("entry_cases"):
-            references.run(entries.statements)
+            references.run(entries.statements, entries.references)
         return references
 
     def _check_attestations(

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from ireu_governance.core.keys import KeyFile
 from ireu_governance.core.statement import Statement
 from ireu_governance.ledger.audit_state import VerifiedState
-from ireu_governance.ledger.examine import Examined, Row, examine_all
+from ireu_governance.ledger.examine import Examined, Reference, Row, examine_all
 from ireu_governance.ledger.findings import FindingKind, FindingList
 from ireu_governance.ledger.records import FIRST_PREV
 
@@ -40,6 +40,8 @@ class EntryAudit:
         times: Latest time of an entry before each of the wanted sizes.
         times_after: Time of the first entry after each of them.
         statements: What entries say that refer to others, by their numbers.
+        references: Entries before the first one that is judged, by the numbers of those that build on them.
+        compared: Number of entries whose reference to an earlier one was compared.
     """
 
     def __init__(
@@ -59,6 +61,9 @@ class EntryAudit:
         self.times: dict[int, str] = {}
         self.times_after: dict[int, str] = {}
         self.statements: dict[int, Statement] = {}
+        self.references: dict[int, Reference] = {}
+        self.compared = 0
+        self._kinds: list[str | None] = []  # None where no entry is in its place
         self._sizes = frozenset(sizes)
         self._displaced: dict[int, bytes] = {}
         self._before = bytes.fromhex(since.last_leaf) if since else FIRST_PREV
@@ -117,6 +122,7 @@ class EntryAudit:
         if seq > self.size:
             self._settle(None)
             self._findings.add(FindingKind.MISSING, self.size, "The entry is missing.", until=seq - 1)
+            self._kinds.extend([None] * (seq - self.size))
             self.leaves.extend([None] * (seq - self.size))
         self.checked += 1
         in_place = self._judge(row, examined, seq)
@@ -124,7 +130,9 @@ class EntryAudit:
         if in_place:
             self._check_chain(seq, examined)
             self._check_columns(row, examined, seq)
+            self._check_reference(seq, examined.reference)
         self.leaves.append(examined.leaf if in_place else None)
+        self._kinds.append(examined.kind if in_place else None)
         if in_place and row.leaf_hash != examined.leaf:
             self._is_open, self._stored_leaf = True, row.leaf_hash
         if in_place and examined.statement is not None:
@@ -180,6 +188,18 @@ class EntryAudit:
                 seq,
                 "The entry was signed to follow another one than stands before it.",
             )
+
+    def _check_reference(self, seq: int, reference: Reference | None) -> None:
+        if reference is None:
+            return
+        if reference.seq < self.first:
+            self.references[seq] = reference
+            return
+        self.compared += 1
+        kind = self._kinds[reference.seq - self.first] if reference.seq < seq else "later"
+        if kind not in (None, reference.kind):  # one that is not in its place is a finding of its own
+            message = f"It builds on entry {reference.seq}, which is no {reference.kind} before it."
+            self._findings.add(FindingKind.REFERENCE, seq, message)
 
     def _check_columns(self, row: Row, examined: Examined, seq: int) -> None:
         if (row.kind, row.recorded_at, row.prev) != (examined.kind, examined.recorded_at, examined.prev):

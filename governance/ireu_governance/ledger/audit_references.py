@@ -1,8 +1,8 @@
-"""The audit's look at entries that speak of other entries, or of the key file: changes of keys, erasures, withdrawals.
+"""The audit's look at entries that speak of earlier ones, or of the key file.
 
 Each of them is properly signed by then. What is asked here is whether it can be true: whether the changes of keys
 lead, one from the other, to the key file that signatures are judged by, and whether what an erasure or a withdrawal
-is about was there before it.
+is about, or a removal or a verification builds on, was there before it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from ireu_governance.core.keys import KeyFile
 from ireu_governance.core.statement import Erasure, KeyChange, Revocation, Statement
+from ireu_governance.ledger.examine import Reference
 from ireu_governance.ledger.findings import FindingKind, FindingList
 
 __all__ = ["ReferenceAudit"]
@@ -48,12 +49,17 @@ class ReferenceAudit:
         self._last_digest = ""
         self.checked = 0
 
-    def run(self, statements: Mapping[int, Statement]) -> None:
+    def run(self, statements: Mapping[int, Statement], references: Mapping[int, Reference]) -> None:
         """Compare all references.
 
         Args:
             statements: What entries say that refer to others, by their numbers in ascending order.
+            references: Earlier entries that others build on, by the numbers of these.
         """
+        for seq, reference in references.items():
+            self.checked += 1
+            if self._kind_of(reference.seq) not in (None, reference.kind):
+                self._refuse(seq, f"It builds on entry {reference.seq}, which is no {reference.kind}.")
         for seq, statement in statements.items():
             predicate = statement.predicate
             if isinstance(predicate, KeyChange):

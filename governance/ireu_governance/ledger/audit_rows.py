@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, inspect, text
-from sqlalchemy.exc import SQLAlchemyError
 
 from ireu_governance.core.errors import ErrorCode, LedgerError
-from ireu_governance.ledger.database import expected_triggers, guarding, storage_error, stored_triggers, stream
+from ireu_governance.ledger.database import (
+    expected_triggers,
+    guarding,
+    is_database_error,
+    storage_error,
+    stored_triggers,
+    stream,
+)
 from ireu_governance.ledger.findings import FindingKind, FindingList
 from ireu_governance.ledger.tables import SCHEMA_VERSION, LedgerTable
 
@@ -89,7 +94,9 @@ class AuditRows:
         try:
             with guarding(self._connection):
                 yield
-        except (SQLAlchemyError, sqlite3.Error) as error:
+        except Exception as error:
+            if not is_database_error(error):
+                raise
             meaning = storage_error(error)
             if meaning.code is ErrorCode.LEDGER_LOCKED:
                 raise

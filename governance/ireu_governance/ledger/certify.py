@@ -12,6 +12,8 @@ from ireu_governance.core.keys import KeyFile, Signer
 from ireu_governance.core.statement import Removal, RequestEvent, Verification
 from ireu_governance.core.times import format_time, now, parse_time
 from ireu_governance.core.timestamp import TsaRoots
+from ireu_governance.core.verdict import RetestVerdict
+from ireu_governance.ledger.published import newest_published
 from ireu_governance.ledger.read import LedgerReader, verified_checkpoint
 from ireu_governance.ledger.records import Entry
 from ireu_governance.ledger.stamps import TimeAuthority, obtain_token
@@ -62,8 +64,7 @@ def issue(
     """
     removal_entry, removal = _find_removal(ledger, removal_seq, case_id)
     verification = _latest_verification(ledger, removal_entry, removal)
-    text = ledger.checkpoint()
-    size = None if text is None else verified_checkpoint(text, key_file).size  # one checkpoint for all three
+    size = _published_size(ledger, key_file)  # one checkpoint for all three
     request = ledger.entry(removal.request_seq)
     logged = [
         LoggedEntry(envelope=each.envelope, index=each.seq, proof=ledger.prove_inclusion(each.seq, size))
@@ -88,6 +89,15 @@ def issue(
         ],
         stamp=None if authority is None else partial(obtain_token, authority, roots=tsa_roots),
     )
+
+
+def _published_size(ledger: LedgerReader, key_file: KeyFile) -> int | None:
+    """Return the size of the head that is published; one that waits for its witnesses is signed, and no such head."""
+    published = newest_published(ledger.checkpoint_path, (), key_file)
+    if published is not None:
+        return verified_checkpoint(published.decode("utf-8", "replace"), key_file).size
+    text = ledger.checkpoint()
+    return None if text is None else verified_checkpoint(text, key_file).size
 
 
 def _history(ledger: LedgerReader, removal_entry: Entry, removal: Removal, size: int) -> list[Entry]:
@@ -132,7 +142,11 @@ def _find_removal(ledger: LedgerReader, seq: int | None, case_id: str | None) ->
 
 
 def _latest_verification(ledger: LedgerReader, removal_entry: Entry, removal: Removal) -> Entry:
-    """Return the latest test of exactly the removal's encoder; tests of other encoders say nothing about it."""
+    """Return the latest test of exactly the removal's encoder; tests of other encoders say nothing about it.
+
+    One that found no evidence left tested nothing: while there is an older one that did, that one counts.
+    """
+    untested: Entry | None = None
     encoder = ledger.statement(removal_entry).encoder_digest()
     # Every verification of a removal speaks of all its cases, so those of the first one are all there are.
     for entry in reversed(ledger.find_case(removal.cases[0].case_id)):
@@ -146,7 +160,11 @@ def _latest_verification(ledger: LedgerReader, removal_entry: Entry, removal: Re
             and statement.is_about_encoder
             and statement.encoder_digest() == encoder
         ):
-            return entry
+            if predicate.verdict is not RetestVerdict.EVIDENCE_ERASED:
+                return entry
+            untested = untested or entry
+    if untested is not None:
+        return untested
     raise InputError(
         f"The encoder of removal {removal_entry.seq} was not verified yet.", hint="Run: ireu verify, then publish."
     )

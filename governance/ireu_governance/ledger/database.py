@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from ireu_governance.core.errors import ErrorCode, LedgerError, LedgerRefusedError
@@ -27,6 +27,7 @@ __all__ = [
     "expect_there",
     "expected_triggers",
     "guarding",
+    "is_database_error",
     "is_there",
     "open_engine",
     "open_snapshot",
@@ -40,7 +41,6 @@ __all__ = [
 DEFAULT_TIMEOUT_S: Final = 10.0  # wait for another writer; an append holds the lock for milliseconds
 _PAGE: Final = 500  # rows that are fetched at once; a whole ledger need not fit into memory
 LEDGER_PRAGMAS: Final = sqlite.LEDGER_PRAGMAS
-_PLAIN: Final = {"stream_results": False, "yield_per": None}  # no cursor, whatever the connection is set to
 
 
 def open_engine(
@@ -192,12 +192,10 @@ def stream(connection: Connection, query: str, values: Mapping[str, object]) -> 
     Yields:
         Rows.
     """
+    # The drivers' own cursors: SQLAlchemy's rows would cost an audit as much as all its hashing.
     if _is_postgres(connection):
-        # Of this statement, not of the connection: a cursor is declared for it, and only a query can have one.
-        for page in connection.execute(text(query), values, execution_options={"yield_per": _PAGE}).partitions():
-            yield from page
+        yield from postgres.stream(connection, query, values, page=_PAGE)
         return
-    # The driver's own cursor: SQLAlchemy's rows would cost an audit as much as all its hashing.
     cursor = connection.connection.cursor()
     cursor.execute(query, values)
     while rows := cursor.fetchmany(_PAGE):
@@ -217,13 +215,13 @@ def guarding(connection: Connection) -> Iterator[None]:
     if not _is_postgres(connection):
         yield
         return
-    connection.exec_driver_sql("SAVEPOINT guard", execution_options=_PLAIN)
+    connection.exec_driver_sql("SAVEPOINT guard")
     try:
         yield
     except BaseException:
-        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT guard", execution_options=_PLAIN)
+        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT guard")
         raise
-    connection.exec_driver_sql("RELEASE SAVEPOINT guard", execution_options=_PLAIN)
+    connection.exec_driver_sql("RELEASE SAVEPOINT guard")
 
 
 def stored_triggers(connection: Connection) -> dict[str, str]:
@@ -253,9 +251,14 @@ def database_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not isinstance(error, (SQLAlchemyError, sqlite3.Error, *postgres.driver_errors())):
+        if not is_database_error(error):
             raise
         raise storage_error(error) from error
+
+
+def is_database_error(error: Exception) -> bool:
+    """Return whether an error comes from SQLAlchemy or from a driver."""
+    return isinstance(error, (SQLAlchemyError, sqlite3.Error, *postgres.driver_errors()))
 
 
 def storage_error(error: Exception) -> LedgerError:

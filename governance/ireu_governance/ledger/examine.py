@@ -13,11 +13,11 @@ from ireu_governance.core.envelope import Envelope, Signature
 from ireu_governance.core.errors import InputError, VerificationError
 from ireu_governance.core.keys import KeyFile, PublicKey, Role
 from ireu_governance.core.merkle import leaf_hash
-from ireu_governance.core.statement import Statement
+from ireu_governance.core.statement import Predicate, Removal, RequestEvent, Statement, Verification
 from ireu_governance.ledger.findings import FindingKind
 from ireu_governance.ledger.records import case_ids, read_statement
 
-__all__ = ["KINDS_THAT_REFER", "Examined", "Examiner", "Row", "examine_all"]
+__all__ = ["KINDS_THAT_REFER", "Examined", "Examiner", "Reference", "Row", "examine_all"]
 
 KINDS_THAT_REFER: Final = frozenset({"erasure", "key-change", "revocation"})
 """Kinds whose statements the audit compares with other entries and with the key file; few, so they are kept."""
@@ -36,6 +36,18 @@ class Row(NamedTuple):
     envelope: object
 
 
+class Reference(NamedTuple):
+    """The earlier entry that an entry builds on.
+
+    Attributes:
+        seq: Its number.
+        kind: Of which kind it has to be.
+    """
+
+    seq: int
+    kind: str
+
+
 class Examined(NamedTuple):
     """What an entry's bytes prove.
 
@@ -50,6 +62,7 @@ class Examined(NamedTuple):
         recorded_at: Its time.
         cases: The cases that it speaks of, sorted.
         statement: What it says, if it is of `KINDS_THAT_REFER`.
+        reference: The entry that a removal, a verification or a finished request builds on.
     """
 
     leaf: bytes
@@ -62,6 +75,7 @@ class Examined(NamedTuple):
     recorded_at: str = ""
     cases: tuple[str, ...] = ()
     statement: Statement | None = None
+    reference: Reference | None = None
 
 
 class Examiner:
@@ -123,6 +137,7 @@ class Examiner:
             predicate.recorded_at,
             tuple(case_ids(statement)),
             statement if predicate.kind in KINDS_THAT_REFER else None,
+            _reference(predicate),
         )
 
     def _keys_at(self, size: int) -> Sequence[PublicKey]:
@@ -149,6 +164,14 @@ class Examiner:
             if recorded_at < added:
                 return f"it is dated {recorded_at}, before its key {key_id[:16]}… was added at {added}"
         return ""
+
+
+def _reference(predicate: Predicate) -> Reference | None:
+    if isinstance(predicate, Removal):
+        return Reference(predicate.request_seq, "removal-request")
+    if isinstance(predicate, Verification | RequestEvent) and predicate.removal_seq is not None:
+        return Reference(predicate.removal_seq, "removal")
+    return None
 
 
 def examine_all(rows: Iterable[Row], key_file: KeyFile, *, processes: int = 1) -> Iterator[tuple[Row, Examined]]:

@@ -8,7 +8,10 @@ Readers see one snapshot from their first query to their end.
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from math import ceil
 from typing import TYPE_CHECKING, Final, cast
 
@@ -20,7 +23,7 @@ from ireu_governance.core.errors import ConfigError, ErrorCode, LedgerError, Mis
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["TRIGGERS", "driver_errors", "has_ledger", "meaning_of", "open_engine", "stored_triggers"]
+__all__ = ["TRIGGERS", "driver_errors", "has_ledger", "meaning_of", "open_engine", "stored_triggers", "stream"]
 
 _LOCK_CLASS: Final = 0x49524555  # "IREU": apart from other applications' advisory locks
 _APPEND_ONLY: Final = ("entries", "nodes", "checkpoints", "cosignatures", "stamps", "entry_cases", "meta")
@@ -36,6 +39,9 @@ _BEGIN_WRITE: Final = (
     " coalesce(to_regclass('entries')::oid, to_regnamespace(current_schema()::text)::oid, 0)::int)"
 )
 _BEGIN_READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = {timeout_ms}"
+
+_PARAMETER: Final = re.compile(r"(?<!:):(\w+)")
+_WALKS: Final = count()
 
 _ROW, _BEFORE, _INSERT, _DELETE, _UPDATE, _TRUNCATE = 1, 2, 4, 8, 16, 32  # the bits of pg_trigger.tgtype
 
@@ -181,6 +187,29 @@ def _expect_durable(connection: psycopg.Connection[tuple[object, ...]]) -> None:
             "The PostgreSQL server runs with fsync off: a power cut would take back what it has acknowledged.",
             hint="Set fsync = on in postgresql.conf, and restart the server.",
         )
+
+
+def stream(
+    connection: Connection, query: str, values: Mapping[str, object], *, page: int
+) -> Iterator[Sequence[object]]:
+    """Run a query in a cursor of the server's, and hand out its rows as they come.
+
+    Args:
+        connection: In a transaction.
+        query: SQL with named parameters such as ``:seq``.
+        values: The parameters.
+        page: Rows that are fetched at once.
+
+    Yields:
+        Rows.
+    """
+    raw = cast("psycopg.Connection[tuple[object, ...]]", connection.connection.dbapi_connection)
+    name = f"walk_{next(_WALKS)}"  # walks through two tables take turns
+    # Binary: as text, the bytes of an entry come as digits, twice as many, and have to be read.
+    with raw.cursor(name, binary=True) as cursor:
+        cursor.execute(_PARAMETER.sub(r"%(\1)s", query).encode(), values)
+        while rows := cursor.fetchmany(page):
+            yield from rows
 
 
 def has_ledger(connection: Connection) -> bool:

@@ -227,8 +227,15 @@ class LedgerReader:
                     code=ErrorCode.ENTRY_UNKNOWN,
                 )
             read = node_reader(connection)
-            proof = merkle.inclusion_proof(seq, checkpoint.size, read)
-            leaf = read([(0, seq)])[0, seq]
+            leaf = b""
+
+            def read_with_leaf(wanted: Sequence[merkle.NodeId]) -> Mapping[merkle.NodeId, bytes]:
+                nonlocal leaf
+                found = read([*wanted, (0, seq)])
+                leaf = found[0, seq]
+                return found
+
+            proof = merkle.inclusion_proof(seq, checkpoint.size, read_with_leaf)
         try:
             merkle.verify_inclusion(index=seq, size=checkpoint.size, leaf_hash=leaf, proof=proof, root=checkpoint.root)
         except VerificationError as error:

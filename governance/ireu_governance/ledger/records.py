@@ -20,9 +20,8 @@ __all__ = [
     "Entry",
     "Head",
     "case_ids",
+    "node_query",
     "node_reader",
-    "node_sql",
-    "node_values",
     "read_statement",
     "verified_statement",
 ]
@@ -122,8 +121,8 @@ def node_reader(connection: Connection) -> merkle.NodeReader:
     def read(wanted: Sequence[merkle.NodeId]) -> Mapping[merkle.NodeId, bytes]:
         if not wanted:
             return {}
-        inner, leaves, values = node_values(wanted)
-        rows = connection.execute(_node_query(inner, leaves), values)
+        query, values = node_query(connection.dialect.name, wanted)
+        rows = connection.execute(_clause(query), values)
         found = {(level, index): hash_ for level, index, hash_ in rows}
         for node in wanted:
             if len(found.get(node, b"")) != merkle.HASH_SIZE:
@@ -136,29 +135,40 @@ def node_reader(connection: Connection) -> merkle.NodeReader:
     return read
 
 
-def node_values(wanted: Sequence[merkle.NodeId]) -> tuple[int, int, dict[str, int]]:
-    """Return how many interior and leaf hashes are wanted, and the values for `node_sql`."""
-    leaves = [index for level, index in wanted if level == 0]
-    inner = [node for node in wanted if node[0] > 0]
-    values = {f"seq{number}": index for number, index in enumerate(leaves)}
-    for number, (level, index) in enumerate(inner):
-        values[f"level{number}"], values[f"index{number}"] = level, index
-    return len(inner), len(leaves), values
-
-
-@lru_cache(maxsize=1024)
-def _node_query(inner: int, leaves: int) -> TextClause:
-    return text(node_sql(inner, leaves))
-
-
-@lru_cache(maxsize=1024)
-def node_sql(inner: int, leaves: int) -> str:
-    """Return the query for tree hashes: rows of level, index and hash.
+def node_query(dialect: str, wanted: Sequence[merkle.NodeId]) -> tuple[str, dict[str, object]]:
+    """Return the query for tree hashes, which answers rows of level, index and hash, and its values.
 
     Args:
-        inner: Number of interior hashes, parameters ``level0``, ``index0`` and so on.
-        leaves: Number of leaf hashes, parameters ``seq0`` and so on.
+        dialect: Name of the database: ``sqlite`` or ``postgresql``.
+        wanted: The nodes; at level 0 are the leaves.
     """
+    leaves = [index for level, index in wanted if level == 0]
+    inner = [node for node in wanted if node[0] > 0]
+    if dialect == "postgresql":
+        levels, indices = [level for level, _ in inner], [index for _, index in inner]
+        return _ARRAY_SQL, {"levels": levels, "indices": indices, "seqs": leaves}
+    values: dict[str, object] = {f"seq{number}": index for number, index in enumerate(leaves)}
+    for number, (level, index) in enumerate(inner):
+        values[f"level{number}"], values[f"index{number}"] = level, index
+    return _values_sql(len(inner), len(leaves)), values
+
+
+# One text for any number of nodes: a server plans it once. SQLite has no arrays, and plans in no time.
+_ARRAY_SQL: Final = (
+    'SELECT n.level, n."index", n.hash'
+    ' FROM unnest(CAST(:levels AS integer[]), CAST(:indices AS bigint[])) AS wanted (level, "index")'
+    ' JOIN nodes AS n ON n.level = wanted.level AND n."index" = wanted."index"'
+    " UNION ALL SELECT 0, seq, leaf_hash FROM entries WHERE seq = ANY(CAST(:seqs AS bigint[]))"
+)
+
+
+@lru_cache(maxsize=1024)
+def _clause(query: str) -> TextClause:
+    return text(query)
+
+
+@lru_cache(maxsize=1024)
+def _values_sql(inner: int, leaves: int) -> str:
     # A join, since SQLite walks through the whole table for `(level, "index") IN (VALUES …)`; and text, since
     # SQLAlchemy takes longer to build an expression of thirty parameters than the database to answer it.
     parts = []

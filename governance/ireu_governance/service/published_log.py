@@ -24,7 +24,7 @@ from ireu_governance.core.statement import Statement
 from ireu_governance.export.published import published_checkpoint
 from ireu_governance.ledger.log_source import LedgerSource
 from ireu_governance.ledger.read import LedgerReader
-from ireu_governance.ledger.records import Entry, node_sql, node_values
+from ireu_governance.ledger.records import Entry, node_query
 from ireu_governance.log_comparison import prove_consistency
 from ireu_governance.service.bounded import BoundedCache
 from ireu_governance.service.point_reads import fetch_rows, state_of
@@ -303,8 +303,8 @@ class PublishedLog:
         found = {node: kept[node] for node in wanted if node in kept}
         missing = [node for node in wanted if node not in found]
         if missing:
-            inner, leaves, values = node_values(missing)
-            for level, index, hash_ in fetch_rows(self._engine, node_sql(inner, leaves), values):
+            query, values = node_query(self._engine.dialect.name, missing)
+            for level, index, hash_ in fetch_rows(self._engine, query, values):
                 found[level, index] = hash_
                 if level >= _KEPT_LEVEL:
                     kept[level, index] = hash_

@@ -63,6 +63,19 @@ def test_statement_without_its_own_members_is_refused(member: str, python: str) 
             Statement.from_bytes(canonicalize(changed))
 
 
+def test_member_under_its_name_in_python_is_refused() -> None:
+    document = next(
+        value
+        for value in (json.loads(each.to_bytes()) for each in STATEMENTS)
+        if value["predicate"]["kind"] == "removal"
+    )
+    method = document["predicate"]["method"]
+    Statement.from_bytes(canonicalize(document))
+    method["lambda_"] = method.pop("lambda")
+    with pytest.raises(InputError):
+        Statement.from_bytes(canonicalize(document))
+
+
 def test_member_that_could_carry_personal_data_is_refused() -> None:
     for statement in STATEMENTS:
         value = json.loads(statement.to_bytes())

@@ -154,7 +154,7 @@ def test_untouched_export_raises_no_false_alarm(ledger: MemoryLedger, exported: 
         "tiles": 5,
         "checkpoints": 2,
         "documents": 10,
-        "references": 1,
+        "references": 2,  # a withdrawal, and a removal with its request
         "cosignatures": 0,
         "stamps": 0,
     }

@@ -10,6 +10,7 @@ from builders import AFTER, BEFORE, make_removal, make_request, make_score, make
 from ledger_simulator import LedgerSimulator, make_draft
 
 from ireu_governance.core.certificate import verify_certificate
+from ireu_governance.core.certificate_document import parse_certificate
 from ireu_governance.core.errors import ErrorCode, InputError, VerificationError
 from ireu_governance.core.statement import Draft
 from ireu_governance.core.verdict import Verdict
@@ -75,6 +76,31 @@ def test_a_test_of_another_encoder_says_nothing_about_the_removals_own(removed: 
     removed.publish()
     data = certify(removed, removal_seq=3)
     assert verify_certificate(data, key_file=removed.keys.key_file, encoder=AFTER).verdict is Verdict.HOLDS
+
+
+def test_head_that_waits_for_its_witnesses_carries_no_certificate(removed: LedgerSimulator) -> None:
+    removed.append(draft("verification", make_verification(3)))
+    with removed.open() as ledger:
+        ledger.publish(removed.keys.log)
+        ledger.append([make_draft()], signer=removed.keys.record)
+        ledger.sign_head(removed.keys.log)
+    certificate = parse_certificate(certify(removed, removal_seq=3)).certificate
+    for each in (certificate.removal, certificate.verification):
+        assert "\nlog.example/ireu\n5\n" in each.proof
+
+
+def test_test_that_found_no_evidence_left_does_not_take_the_place_of_one_that_did(removed: LedgerSimulator) -> None:
+    erased = make_verification(
+        3,
+        occasion="retest",
+        verdict="evidence-erased",
+        cases=({"case_id": CASE, "verdict": "evidence-erased", "scores": ()},),
+    )
+    removed.append(draft("verification", make_verification(3)), draft("verification", erased))
+    removed.publish()
+    data = certify(removed, removal_seq=3)
+    assert "\nindex 4\n" in parse_certificate(data).certificate.verification.proof
+    assert verify_certificate(data, key_file=removed.keys.key_file).verdict is Verdict.HOLDS
 
 
 def test_verification_of_another_removal_does_not_count(removed: LedgerSimulator) -> None:
