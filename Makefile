@@ -12,7 +12,7 @@ ARGS   ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help install demo serve test contract check lint types base foreign docs bench wheel clean
+.PHONY: help install demo serve test slow contract check lint types base foreign docs bench wheel clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1|/' | column -t -s '|'
@@ -43,8 +43,13 @@ demo: $(VENV)/.ready  ## Forget a synthetic person, prove it, catch a lie (about
 serve: $(VENV)/.ready  ## Serve the demo's record: API and portal, on http://127.0.0.1:8350 (after make demo)
 	$(BIN)/ireu -w build/demo serve $(ARGS)
 
-test: $(VENV)/.ready $(BASE)/.ready $(FOREIGN)/.ready  ## Run all tests; ARGS='-k name' to choose
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --cov $(if $(ARGS),,--cov-fail-under=95) $(ARGS)
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+test: $(VENV)/.ready $(BASE)/.ready $(FOREIGN)/.ready  ## Run the tests but the slow ones; ARGS='-k name' to choose
+	$(PYTEST) -m 'not slow' --cov $(if $(ARGS),,--cov-fail-under=95) $(ARGS)
+
+slow: $(VENV)/.ready $(BASE)/.ready $(FOREIGN)/.ready  ## Run the slow tests: whole removals, killed workers, the demo
+	$(PYTEST) -m slow $(ARGS)
 
 contract: $(VENV)/.ready  ## Ask the API more than 10,000 generated requests (some minutes)
 	CONTRACT_CASES=60 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/api/test_contract.py

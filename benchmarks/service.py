@@ -60,7 +60,7 @@ def fill(folder: Path, entries: int) -> None:
     signer = workspace.signer(Role.RECORD)
     with workspace.open_ledger() as ledger:
         for start in range(0, entries, FILL):
-            ledger.append(make_drafts(min(FILL, entries - start)), signer)
+            ledger.append(make_drafts(min(FILL, entries - start), first=start), signer)
         ledger.publish(workspace.signer(Role.LOG))
 
 

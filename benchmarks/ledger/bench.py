@@ -116,7 +116,7 @@ class Bench:
             size = ledger.head().size
             start = time.perf_counter()
             while size < entries:
-                ledger.append(make_drafts(min(entries - size, FILL)), self.record)
+                ledger.append(make_drafts(min(entries - size, FILL), first=size), self.record)
                 size = min(size + FILL, entries)
                 if size % 100_000 == 0:
                     print(f"{name}: {size:,} entries after {time.perf_counter() - start:.0f} s", file=sys.stderr)

@@ -87,7 +87,7 @@ def make_fields(seq: int) -> tuple[str, dict[str, Any]]:
     }
 
 
-def make_drafts(count: int) -> list[Draft]:
-    """Return drafts of all kinds."""
-    made = (make_fields(seq) for seq in range(count))
+def make_drafts(count: int, *, first: int = 0) -> list[Draft]:
+    """Return drafts of all kinds, for entries from a number on."""
+    made = (make_fields(seq) for seq in range(first, first + count))
     return [Draft(subject=SUBJECT, kind=kind, fields=fields) for kind, fields in made]
