@@ -93,6 +93,14 @@ def start(folder: Path, workers: int) -> tuple[subprocess.Popen[str], str]:
     raise SystemExit("the service does not answer")
 
 
+def wait_for_lookup(url: str, size: int) -> float:
+    """Wait until entries are found by what they name, which a new service works out beside answering; in seconds."""
+    began = time.monotonic()
+    while httpx2.get(f"{url}/v1/ledger/entries", params={"kind": "removal", "limit": 1}).json()["searched"] < size:
+        time.sleep(0.2)
+    return time.monotonic() - began
+
+
 async def read(url: str, size: int, readers: int, requests: int) -> dict[str, Any]:
     """Ask as many readers do, and return what they waited, in milliseconds."""
     waits: dict[str, list[float]] = {"entry": [], "proof": [], "entry + proof": []}
@@ -160,6 +168,7 @@ def main() -> int:
         try:
             size = httpx2.get(f"{url}/v1/ledger").json()["size"]
             print(f"{size:,} entries, {given.readers} readers, {given.workers} workers, {os.cpu_count()} processors,")
+            print(f"the look-up took another {wait_for_lookup(url, size):.1f} s")
             print(f"Python {platform.python_version()}, load {os.getloadavg()[0]:.1f} before it begins")
             if shutil.which("wrk") and not given.no_wrk:
                 rate, slow, errors = measure_with_wrk(url, size, given.readers, given.seconds)
