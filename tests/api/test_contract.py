@@ -1,6 +1,6 @@
 """The API against its own description: generated requests, good and bad, and answers that must be as declared.
 
-`make test` asks some hundreds; `make contract` asks more than ten thousand (`CONTRACT_CASES` is the number for each
+`make slow` asks some hundreds; `make contract` asks more than ten thousand (`CONTRACT_CASES` is the number for each
 operation, caller and kind of data). Every second request is about things that are there, made anew for each operation:
 otherwise whatever needs one would answer 404 and nothing else.
 """

@@ -25,6 +25,8 @@ from ireu_governance.jobs.orders import RECEIPT, parse_order, submit_verificatio
 from ireu_governance.jobs.queue import JobState, JobStatus
 from ireu_governance.ledger.audit import audit
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).with_name("retest_worker.py")
 STEPS = ("identify", "test-", "append", "publish")  # MAX_ATTEMPTS workers: four that die and one that ends it
 PATIENCE_S = 120.0  # of a busy machine
@@ -104,9 +106,7 @@ def expect_ended_once(floor: Floor, job: str, state: JobState) -> None:
     assert verify_receipt(receipt.encode(), key_file=workspace.key_file()).verdict is Verdict.HOLDS
 
 
-@pytest.mark.parametrize(
-    "when", ["inside", pytest.param("before", marks=pytest.mark.slow), pytest.param("after", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("when", ["inside", "before", "after"])
 def test_a_job_survives_the_death_of_its_worker_at_each_step(floor: Floor, when: str) -> None:
     job = floor.submit()
     for step in STEPS:
@@ -168,7 +168,6 @@ def test_a_running_job_is_cancelled_and_records_nothing(floor: Floor) -> None:
     assert floor.desk.verifications(job) == []
 
 
-@pytest.mark.slow
 def test_a_job_that_kills_every_worker_is_given_up_with_a_reason(floor: Floor) -> None:
     job = floor.submit()
     for _ in range(5):

@@ -72,7 +72,7 @@ class _Place:
             # Waiting in the kernel is what keeps the order, and cannot be given a time limit: a thread does it.
             arrived = Event()
             self._waiting = True
-            Thread(target=self._wait, args=(arrived,), daemon=True).start()
+            Thread(target=self._wait, args=(arrived,), name="ireu-turn", daemon=True).start()
             arrived.wait(timeout_s)
         except OSError:  # a file system without locks
             return

@@ -31,14 +31,13 @@ def test_second_waits_for_the_first(tmp_path: Path) -> None:
 def test_who_waits_too_long_goes_on_out_of_turn_and_does_not_block_the_next(tmp_path: Path) -> None:
     path = tmp_path / "queue"
     with lined_up(path, 60.0), lined_up(path, 0.01):
-        pass
-    before = threading.active_count()
+        waiting = [each for each in threading.enumerate() if each.name == "ireu-turn"]
+        assert waiting
     with lined_up(path, 60.0):
         pass
-    for thread in threading.enumerate():  # the one that was left waiting gets its turn, and lets it go
-        if thread is not threading.current_thread() and thread.daemon:
-            thread.join(10)
-    assert threading.active_count() <= before
+    for thread in waiting:  # the one that was left waiting gets its turn, and lets it go
+        thread.join(60)
+        assert not thread.is_alive()
     with lined_up(path, 0.0):
         pass
 
