@@ -167,6 +167,7 @@ def _say(case: Any, response: Any, failures: Any) -> str:
     return f"{case.method} {case.formatted_path} {case.query} {sent} -> {response.status_code}: {what}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 @pytest.mark.parametrize("role", ROLES)
 def test_answers_are_as_declared(

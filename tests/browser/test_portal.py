@@ -63,6 +63,7 @@ def sign_in(page: Any, scene: Scene, role: str) -> None:
     page.wait_for_url(f"{scene.url}/overview")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("colours", ["light", "dark"])
 def test_no_page_breaks_a_rule_of_wcag(browser: Any, scene: Scene, colours: str) -> None:
     with visiting(browser, color_scheme=colours) as page:

@@ -13,10 +13,13 @@ from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 
+import pytest
 from ledger_simulator import LedgerSimulator, make_draft
 
 from ireu_governance.core import merkle
 from ireu_governance.ledger.read import verified_checkpoint
+
+pytestmark = pytest.mark.slow
 
 PROCESSES = 4
 SECONDS = 3.0
