@@ -176,7 +176,7 @@ def test_answers_are_as_declared(
     things = make_things(service)  # whoever has no key changes none of them
     prober = Prober(service.app, service.headers(role), lambda: things if role is None else make_things(service))
     prober.probe(mode)
-    assert prober.asked >= 40 * CASES
+    assert prober.asked >= 50 * CASES  # of more than sixty operations; without parameters there is one way to ask
     assert not prober.wrong, "\n".join(prober.wrong.values())
     with capsys.disabled():
         print(
