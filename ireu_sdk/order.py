@@ -209,7 +209,13 @@ def _refuse_known_case(workspace: Workspace, order: Order) -> None:
             hint="Leave --case out: another removal of the person is another case.",
             code=ErrorCode.EVIDENCE_ERASED,
         )
-    if request is None or case.has(PORTRAITS):
+    if request is not None and case.has(PORTRAITS):
+        raise InputError(
+            f"A removal of case {order.case_id} was begun already, and a case is for one.",
+            hint="If its tests did not hold, record the request once more with its first day of receipt (ireu request"
+            " add --received DAY), and use that case.",
+        )
+    if request is None:
         raise InputError(
             f"Case {order.case_id} has evidence in the vault already.",
             hint="Leave --case out: another removal of the person is another case.",

@@ -207,9 +207,9 @@ def _carry_out(workspace: Workspace, order: Order, prepared: Prepared, run: Open
     if measured.verdict is RetestVerdict.HOLDS:
         answered = _answer_requests(workspace, run, removal_seq)
 
-    watch.stage("certify")
     certificate = None
     if measured.verdict is RetestVerdict.HOLDS:
+        watch.stage("certify")
         certificate = issue_after_removal(workspace, removal_seq).path
     run.close(model, version, removal_seq, verification_seq, measured.verdict, certificate)
     state.clear()

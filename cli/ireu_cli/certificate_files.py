@@ -17,6 +17,7 @@ __all__ = ["MAX_CERTIFICATE_BYTES", "read_carrier", "read_certificate", "read_fi
 
 MAX_CERTIFICATE_BYTES = 8 * 2**20  # a certificate has some 100 KiB; this bounds what a hostile file can cost
 MAX_PAGE_BYTES = 2 * MAX_CERTIFICATE_BYTES  # a page or PDF that encloses the largest
+_ZIP_MARK = b"PK\x03\x04"
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -43,7 +44,14 @@ def read_carrier(file: Path) -> Carrier:
     """
     from ireu_governance.reports.document import take_out
 
-    carrier = take_out(read_file(file, what="certificate", limit=MAX_PAGE_BYTES))
+    data = read_file(file, what="certificate", limit=MAX_PAGE_BYTES)
+    if data.startswith(_ZIP_MARK):
+        raise InputError(
+            f"'{file}' is an archive, not a certificate.",
+            hint="An evidence pack is verified as a whole, with: ireu certificate verify-pack",
+            code=ErrorCode.INPUT_NOT_A_CERTIFICATE,
+        )
+    carrier = take_out(data)
     if len(carrier.certificate) > MAX_CERTIFICATE_BYTES:
         raise InputError(f"'{file}' is too large for a certificate.", code=ErrorCode.INPUT_TOO_LARGE)
     return carrier

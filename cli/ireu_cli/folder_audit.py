@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ireu_cli.certificate_files import read_file
+from ireu_governance.core.errors import ErrorCode, InputError
 
 if TYPE_CHECKING:
     from ireu_governance.ledger.findings import AuditReport
 
 __all__ = ["FolderAudit"]
 
+_PARTS = ("checkpoint", "tile", "manifest.json")
 _MAX_ROOTS_BYTES = 4 * 2**20
 _MAX_POLICY_BYTES = 2**20
 
@@ -34,10 +36,17 @@ class FolderAudit:
     processes: int = 1
 
     def run(self, folder: Path) -> AuditReport:
-        """Audit a folder; `InputError` if it, or a file that was brought, cannot be read."""
+        """Audit a folder; `InputError` if it holds no export, or it or a file that was brought cannot be read."""
         from ireu_governance.export.audit import audit_folder
         from ireu_governance.keystore import load_key_file
 
+        if folder.is_dir() and not any((folder / part).exists() for part in _PARTS):
+            # Any of them alone is audited: what is missing then is a finding. With none, it is some other folder.
+            raise InputError(
+                f"'{folder}' holds no exported ledger.",
+                hint="Name a folder that 'ireu ledger export' wrote, or a copy of one.",
+                code=ErrorCode.INPUT_MISSING,
+            )
         policy = verify_stamp = None
         if self.policy is not None:
             from ireu_governance.core.policy import Policy

@@ -97,7 +97,7 @@ def show_proposal(path: Path, proposal: KeyFileProposal, *, as_json: bool) -> No
             console.print(f"  signatures missing: {old} of present root keys, {new} of the next ones")
             console.print(f"  next    ireu keys sign {plain(path)} --key ROOT.pem")
         else:
-            console.print(f"  it has its signatures; next    ireu keys rotate --apply {plain(path)}")
+            console.print(f"  it has its signatures; next: ireu keys rotate --apply {plain(path)}")
 
     emit(result, as_json=as_json, show=show)
 

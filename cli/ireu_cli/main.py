@@ -105,7 +105,7 @@ def main() -> None:
         code = INTERRUPTED
     except click.ClickException as error:
         if as_json:
-            print_fault("bad-usage", error.format_message(), f"See: ireu {_invoked()} --help")
+            print_fault("bad-usage", error.format_message(), f"See: {_command_of(error)} --help")
         else:
             error.show()
         code = ABSENT
@@ -126,6 +126,11 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - the last line of defence: a fault is reported as one
         code = _report_fault(error, as_json=as_json)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _command_of(error: click.ClickException) -> str:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return "ireu" if context is None else context.command_path
 
 
 def _invoked() -> str:

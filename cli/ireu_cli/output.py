@@ -32,6 +32,7 @@ _MARKS = {
     "valid": ("✓", "green"),
     "revoked": ("✗", "red"),
     "unreadable": ("✗", "red"),
+    "does-not-verify": ("✗", "red"),
 }
 
 

@@ -7,35 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ireu_governance.core.errors import ErrorCode, QueueError, ServiceError, VerificationError
+from ireu_cli.sources import expect_case_ids, source_of
+from ireu_governance.core.errors import ErrorCode, InputError, QueueError, ServiceError, VerificationError
 from ireu_governance.core.verdict import RetestVerdict, Verdict
+from ireu_governance.files import write_atomically
 
 if TYPE_CHECKING:
     from ireu_governance.client import Client, RemovalFound, Verification
 
 __all__ = ["retest_on_service", "source_of"]
 
-_MLFLOW: Final = re.compile(r"models:/([^/@]+)(?:/([1-9][0-9]{0,9})|@(.+))")
-
-
-def source_of(text: str) -> dict[str, object]:
-    """Return where an encoder is, as a service takes it.
-
-    Args:
-        text: An address, ``models:/NAME/VERSION`` or ``models:/NAME@ALIAS``, ``testbed``, ``hf:ORGANISATION/NAME``,
-            ``pipeline:FOLDER``, or a folder below the service's workspace.
-    """
-    if text.startswith(("http://", "https://")):
-        return {"kind": "http", "url": text}
-    if text == "testbed" or text.startswith("hf:"):
-        return {"kind": "named", "name": text}
-    if text.startswith("pipeline:"):
-        return {"kind": "pipeline", "path": text.removeprefix("pipeline:")}
-    found = _MLFLOW.fullmatch(text)
-    if found is not None:
-        model, version, alias = found.groups()
-        return {"kind": "mlflow", "model": model, **({"version": int(version)} if version else {"alias": alias})}
-    return {"kind": "folder", "path": text}
+_NUMBER: Final = re.compile(r"[0-9a-f]{32}")
 
 
 def retest_on_service(
@@ -63,9 +45,20 @@ def retest_on_service(
         The verdict by the verified receipt, and the members of a `RetestView` for each removal.
 
     Raises:
+        InputError: What was asked for cannot be.
         IreuError: The service refuses, the re-test fails or is not finished in time.
         VerificationError: The receipt is not genuine, or says something else than the service.
     """
+    if case_id is not None:
+        expect_case_ids([case_id])
+    if deployment is not None and _NUMBER.fullmatch(deployment) is None:
+        raise InputError(
+            f"'{deployment}' is no number of a deployment.",
+            hint="The numbers stand in 'ireu deployment list' of the service's workspace, and at /v1/deployments.",
+        )
+    if receipt_path is not None and not receipt_path.parent.is_dir():
+        # Said before the re-test, which takes long and is recorded.
+        raise InputError(f"There is no folder '{receipt_path.parent}' for the receipt.", code=ErrorCode.INPUT_MISSING)
     cases = "all" if case_id is None else [case_id]
     source = source_of(encoder) if encoder is not None else None
     job = client.verify_cases(cases, encoder=source, deployment=deployment)
@@ -78,7 +71,7 @@ def retest_on_service(
     if all(each.verification_entry is None for each in found.removals):  # nothing was recorded, so nothing is proven
         return found.verdict, [_view(done, each, None) for each in found.removals]
     if receipt_path is not None:
-        receipt_path.write_bytes(client.receipt_bytes(job.id))
+        write_atomically(receipt_path, client.receipt_bytes(job.id))
     report = client.receipt(job.id)
     if report.verdict is not Verdict.HOLDS or report.retest is None:
         reasons = "; ".join(f"{each.name}: {each.reason}" for each in report.failed())

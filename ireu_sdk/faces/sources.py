@@ -48,7 +48,7 @@ def load_cast(*, forget: str, retain: str, panel: str | None = None, swap: str |
     Raises:
         InputError: A folder, photo or pairing cannot be used, or a photo is on both sides.
     """
-    people = _load_forget(forget, swap)
+    people = _load_forget(forget, swap, among_testbed="testbed" in (retain, panel))
     others = _load_others(retain, role="retain")
     if panel is not None:
         watched = _load_others(panel, role="panel")
@@ -63,17 +63,25 @@ def load_cast(*, forget: str, retain: str, panel: str | None = None, swap: str |
     return Cast(forget=tuple(people), retain=tuple(others), panel=tuple(watched), synthetic=synthetic)
 
 
-def _load_forget(source: str, swap: str | None) -> list[Person]:
-    if source.startswith("testbed"):
+def _load_forget(source: str, swap: str | None, *, among_testbed: bool) -> list[Person]:
+    if source == "testbed" or source.startswith("testbed:"):
         from ireu_sdk.testbed import gallery_person
+        from ireu_sdk.testbed.gallery import FORGETTABLE
 
-        numbers = source.partition(":")[2].split(",")
+        texts = source.partition(":")[2].split(",")
         try:
-            return [gallery_person(int(number)) for number in dict.fromkeys(numbers)]
+            numbers = [int(number) for number in dict.fromkeys(texts)]
         except ValueError as error:
             raise InputError(
                 f"'{source}' names no people of the testbed.", hint="Write testbed:0 or testbed:0,1,2."
             ) from error
+        people = [gallery_person(number) for number in numbers]
+        if among_testbed and (kept := [number for number in numbers if number not in FORGETTABLE]):
+            raise InputError(
+                f"Person {kept[0]} of the testbed is one of those who are retained or measured on.",
+                hint=f"Forget people {FORGETTABLE[0]} to {FORGETTABLE[-1]}.",
+            )
+        return people
     people = load_people(Path(source).expanduser(), loose="one-person")
     if swap is None:
         raise InputError(

@@ -29,6 +29,11 @@ SIGNED_IN = (
     "/jobs/{job}",
     "/deployments",
     "/deployments/{deployment}",
+    "/deployments/{deployment}/removal",
+    "/certificates/{certificate}",
+    "/certificates/{certificate}/revocation",
+    "/explore",
+    "/explore/1",
     "/alerts",
     "/access",
 )
@@ -36,6 +41,7 @@ SIGNED_IN = (
 
 def fill(path: str, scene: Scene) -> str:
     names = {name: getattr(scene, name) for name in ("published", "resurfaced", "waiting", "job", "deployment")}
+    names["certificate"] = scene.context.record.certificates.stored()[0].id
     return scene.url + path.format(**names)
 
 
@@ -141,6 +147,25 @@ def test_sign_in_to_re_test_works_without_javascript(browser: Any, scene: Scene)
         assert "Holds" in page.inner_text(".verdict")
         page.click("text=Sign out")
         assert "You are signed out." in page.inner_text("main")
+
+
+def test_certificate_is_revoked_without_javascript_after_a_reason_and_a_yes(browser: Any, scene: Scene) -> None:
+    number = scene.context.record.certificates.issue(case_id="3c" * 16, stamp=False).id
+    with visiting(browser, java_script_enabled=False) as page:
+        sign_in(page, scene, "officer")
+        page.goto(f"{scene.url}/certificates/{number}")
+        page.click("text=Revoke it")
+        page.click("main button[type=submit]")
+        assert page.url.endswith("/revocation"), "the browser let it go without a reason"
+        page.check("input[value=resurfaced]")
+        page.click("main button[type=submit]")
+        assert page.url.endswith("/revocation"), "the browser let it go without a yes"
+        page.check("input[name=confirmed]")
+        page.click("main button[type=submit]")
+        page.wait_for_url(f"{scene.url}/certificates/{number}?done=certificate-revoked")
+        assert "The certificate was revoked" in page.inner_text("[role=status]")
+        assert page.inner_text("h1 .badge").endswith("Revoked")
+        assert page.locator("text=Revoke it").count() == 0
 
 
 def test_page_of_a_re_test_brings_itself_up_to_date(browser: Any, scene: Scene) -> None:

@@ -6,6 +6,7 @@ import base64
 import json
 import math
 import struct
+import time
 
 import pytest
 from builders import make_key
@@ -181,6 +182,15 @@ def test_brackets_in_text_are_no_nesting() -> None:
     assert parse_json(b'["' + b"[" * 100 + b'\\"' + b'"]', what="document") == ["[" * 100 + '"']
     assert parse_json(b"[" * MAX_JSON_DEPTH + b"]" * MAX_JSON_DEPTH, what="document")
     assert len(parse_json(b"[" + b"[]," * 99 + b"[]]", what="document")) == 100  # type: ignore[arg-type]
+
+
+def test_string_without_an_end_is_refused_in_no_time() -> None:
+    # Looked at again from each of its escaped quotes, this takes hours.
+    hostile = b"{}," * 20 + b"[" * 40 + b'"' + b'\\"' * 2**20
+    start = time.process_time()
+    with pytest.raises(InputError):
+        parse_json(hostile, what="document")
+    assert time.process_time() - start < 5
 
 
 def test_size_limit_is_named_as_such() -> None:

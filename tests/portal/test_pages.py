@@ -48,6 +48,8 @@ PAGES = {
     "/deployments/{deployment}/removal": OFFICERS,
     "/alerts": KNOWN,
     "/alerts?state=all": KNOWN,
+    "/certificates/{certificate}": EVERYBODY,
+    "/certificates/{certificate}/revocation": OFFICERS,
     "/keys": EVERYBODY,
     "/keys/file": EVERYBODY,
     "/access": ADMINS,
@@ -63,6 +65,7 @@ FORMS = {
     "/deployments/{deployment}/checks": TESTERS,
     "/deployments/{deployment}/pause": OFFICERS,
     "/alerts/{alert}/acknowledgement": OFFICERS,
+    "/certificates/{certificate}/revocation": OFFICERS,
     "/access": ADMINS,
     "/access/000000000000/revocation": ADMINS,
 }
@@ -76,6 +79,7 @@ def fill(path: str, scene: Scene) -> str:
         job=scene.job,
         deployment=scene.deployment,
         alert="0" * 32,
+        certificate=scene.context.record.certificates.stored()[0].id,
     )
 
 
@@ -113,12 +117,13 @@ def test_form_works_for_who_may_send_it_and_for_nobody_else(scene: Scene, role: 
                 assert status in (403, 422), path
                 assert status == 403 or "paused" in fields, path
     assert not scene.context.record.cases.request(scene.waiting, today=scene.context.clock().date()).answered
+    assert scene.context.record.certificates.withdrawals() == []
 
 
 def test_role_matrix_knows_every_route_of_the_portal(scene: Scene) -> None:
     known = [fill(path, scene).partition("?")[0] for path in (*PAGES, *FORMS)]
     known += ["/theme", "/sign-in/oidc", "/sign-in/oidc/callback", "/keys/policy"]
-    mine = re.compile(r"/(overview|requests|cases|jobs|deployments|alerts|keys|access|sign-|theme)")
+    mine = re.compile(r"/(overview|requests|cases|jobs|deployments|alerts|keys|access|sign-|theme)|/cert.*/revocation")
     paths = {str(getattr(route, "path", "")) for route in scene.app.routes}
     missing = {
         path
@@ -131,7 +136,8 @@ def test_role_matrix_knows_every_route_of_the_portal(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in PAGES if not re.search(r"steps|removal|pack|png|receipt|file|sign-in|new", path)]
+    "path",
+    [path for path in PAGES if not re.search(r"steps|removal|revocation|pack|png|receipt|file|sign-in|new", path)],
 )
 def test_page_names_its_twin_which_is_json(scene: Scene, officer: Visit, path: str) -> None:
     if path == "/access":

@@ -9,6 +9,8 @@ import pytest
 from fixtures.portal import RUN, Scene, Visit, open_scene
 
 from ireu_governance.core.errors import ErrorCode, InputError, LedgerError, LedgerRefusedError
+from ireu_governance.core.status import REASONS
+from ireu_governance.core.verdict import RetestVerdict
 from ireu_governance.portal import record
 from ireu_governance.portal.encoders import describe_source, read_encoder
 from ireu_governance.portal.once import do_once, new_number
@@ -17,7 +19,14 @@ from ireu_governance.portal.places import own_path
 from ireu_governance.portal.record import describe_head
 from ireu_governance.portal.rendering import day, minute
 from ireu_governance.portal.visitors import Visitor
-from ireu_governance.portal.wording import badge_of
+from ireu_governance.portal.wording import (
+    REVOCATIONS,
+    badge_of,
+    problem_words,
+    reason_words,
+    stamp_of_all,
+    summary_words,
+)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +60,39 @@ def test_served_models_of_mlflow_are_spoken_to_in_their_way() -> None:
 
 def test_codes_of_a_later_version_are_shown_as_they_are() -> None:
     assert (badge_of("half-forgotten").word, badge_of("half-forgotten").tone) == ("Half forgotten", "open")
+
+
+def test_every_reason_and_every_code_of_a_failed_check_has_words() -> None:
+    assert tuple(REVOCATIONS) == REASONS
+    for code in (*ErrorCode, "job-timed-out", "job-poisoned"):
+        assert problem_words(code) != code
+    assert (reason_words("reissued"), reason_words("x")) == ("A newer certificate of the same removal was issued", "x")
+    for state in ("check-failed", "cancelled", "untested"):
+        assert badge_of(state).sentence, state
+    assert badge_of("failed").word == "Failed"
+
+
+@pytest.mark.parametrize("verdict", RetestVerdict)
+def test_verdict_of_many_cases_speaks_of_all_of_them(verdict: RetestVerdict) -> None:
+    stamp = stamp_of_all(verdict.value)
+    assert stamp.word == badge_of(verdict).word
+    assert stamp.sentence
+    assert "The person" not in stamp.sentence
+
+
+@pytest.mark.parametrize(
+    ("summary", "words"),
+    [
+        ("holds (retest of 4)", "holds, re-test of removal 4"),
+        ("holds (removal of 4)", "holds, test after removal 4"),
+        ("ireu, request 0", "method ireu, as planned in entry 0"),
+        ("live moved", "live: another encoder was seen"),
+        ("3 tests planned", "3 tests planned"),
+        ("", ""),
+    ],
+)
+def test_short_texts_of_entries_are_said_in_words(summary: str, words: str) -> None:
+    assert summary_words(summary) == words
 
 
 def test_times_that_are_none_are_shown_as_they_are() -> None:

@@ -24,6 +24,14 @@ def test_refusal_without_a_ground_is_explained(scene: Scene, officer: Visit) -> 
     assert "A refusal needs a ground" in answer.text
 
 
+def test_extension_wants_a_reason_and_is_not_offered_once_the_time_is_over(scene: Scene, officer: Visit) -> None:
+    answer = officer.make_step(scene.waiting, "extend")
+    assert answer.status_code == 422
+    assert "The reason was not said." in answer.text
+    assert f"/cases/{scene.waiting}/steps/extend" in officer.get(f"/cases/{scene.waiting}").text
+    assert f"/cases/{scene.overdue}/steps/extend" not in officer.get(f"/cases/{scene.overdue}").text
+
+
 def test_request_is_extended_accepted_and_both_are_recorded(scene: Scene, officer: Visit) -> None:
     assert officer.make_step(scene.waiting, "extend", grounds="gdpr:12-3-number").status_code == 303
     answer = officer.make_step(scene.waiting, "accept", grounds=["gdpr:17-1-a", "gdpr:17-1-b"])
@@ -74,7 +82,9 @@ def test_retest_is_ordered_once_and_its_result_is_shown(scene: Scene) -> None:
 def test_retest_of_what_is_no_encoder_is_explained(scene: Scene, officer: Visit) -> None:
     answer = officer.make_step(scene.resurfaced, "retest", encoder="other", other="../../etc")
     assert answer.status_code == 422
-    assert "source is malformed" in answer.text
+    assert "is no place where an encoder can be" in answer.text
+    assert "encoders/…" in answer.text
+    assert "String should match" not in answer.text
 
 
 def test_waiting_retest_is_cancelled(scene: Scene, officer: Visit) -> None:

@@ -8,6 +8,7 @@ import click
 from pydantic import BaseModel
 
 from ireu_cli.context import Shared
+from ireu_cli.groups import ListingGroup
 from ireu_cli.output import emit, json_option, plain, stdout_console
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class KeyList(BaseModel):
     keys: list[KeyView]
 
 
-@click.group()
+@click.group(cls=ListingGroup)
 def access() -> None:
     """Keys of programs that ask the verification service: create, list, revoke, rotate."""
 

@@ -8,6 +8,7 @@ import click
 from pydantic import BaseModel
 
 from ireu_cli.context import Shared
+from ireu_cli.groups import ListingGroup
 from ireu_cli.output import emit, json_option, plain, stdout_console
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class WebhookList(BaseModel):
     webhooks: list[WebhookView]
 
 
-@click.group()
+@click.group(cls=ListingGroup)
 def alert() -> None:
     """What somebody has to look at: list, acknowledge; and who is told of it."""
 
@@ -110,7 +111,7 @@ def acknowledge(shared: Shared, number: str, *, as_json: bool) -> None:
     emit(result, as_json=as_json, show=lambda: click.echo(f"The alert is {result.state}."))
 
 
-@alert.group()
+@alert.group(cls=ListingGroup)
 def webhook() -> None:
     """Who is told of alerts: add, list, remove."""
 

@@ -14,6 +14,7 @@ from ireu_cli.commands.certificate_status import revoke, stamp, status_list
 from ireu_cli.commands.certificate_verify import verify
 from ireu_cli.commands.pack import pack, verify_pack
 from ireu_cli.context import Shared
+from ireu_cli.groups import ListingGroup
 from ireu_cli.output import emit, json_option, mark, plain, stdout_console
 from ireu_cli.views import count
 
@@ -55,7 +56,7 @@ class CertificateList(BaseModel):
     certificates: list[CertificateLine]
 
 
-@click.group()
+@click.group(cls=ListingGroup)
 def certificate() -> None:
     """Removal certificates: issue them, read them, verify them offline, take them back."""
 

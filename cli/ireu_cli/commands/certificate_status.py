@@ -145,7 +145,7 @@ def status_list(shared: Shared, out: Path, days: int, *, as_json: bool) -> None:
         console = stdout_console()
         console.print(f"Status list written to {plain(result.path)}")
         console.print(f"  certificates  {result.revoked} revoked, {result.superseded} superseded")
-        console.print(f"  up to         entry {result.size} of the ledger, {result.issued_at}")
+        console.print(f"  of            the ledger of {count(result.size, 'entry', 'entries')}, {result.issued_at}")
         console.print(f"  next update   {result.next_update}")
 
     emit(result, as_json=as_json, show=show)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ireu_cli.certificate_files import read_carrier, read_file, read_time
+from ireu_cli.checks import show_checks
 from ireu_cli.exits import exit_code_of_verdict
 from ireu_cli.output import emit, json_option, mark, plain, stdout_console
 
@@ -150,15 +151,10 @@ def verify_as_asked(
 
 def _show_report(report: CertificateReport, data: bytes) -> None:
     console = stdout_console()
-    status = "" if report.status is None else f"  ({report.status.value} at {report.at})"
+    status = "" if report.status is None else f"  (status at {report.at}: {report.status.value})"
     console.print(f"[bold]{mark(report.verdict.value)}[/bold]{status}")
     console.print()
-    width = max(len(check.name) for check in report.checks)
-    for check in report.checks:
-        padding = " " * (11 - len(check.outcome.value))
-        console.print(f"  {mark(check.outcome.value)}{padding} {check.name:<{width}}  {plain(check.reason)}")
-        if check.hint:
-            console.print(f"  {'':<13} {'':<{width}}  {plain(check.hint)}")
+    show_checks(console, report)
     if report.failed():
         return
     from ireu_governance.core.certificate import parse_certificate

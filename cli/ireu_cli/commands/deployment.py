@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic import BaseModel
 
 from ireu_cli.context import Shared
+from ireu_cli.groups import ListingGroup
 from ireu_cli.output import emit, json_option, mark, plain, stdout_console
+from ireu_cli.sources import expect_case_ids, source_of
 
 if TYPE_CHECKING:
     from ireu_governance.service.deployments import Deployment
@@ -53,7 +54,7 @@ class DeploymentList(BaseModel):
     deployments: list[DeploymentView]
 
 
-@click.group()
+@click.group(cls=ListingGroup)
 def deployment() -> None:
     """Encoders in use: watch them, check them now, pause, remove. A worker makes the checks."""
 
@@ -79,7 +80,8 @@ def add(shared: Shared, name: str, source: str, hours: int, cases: tuple[str, ..
     from ireu_governance.service.deployments import Deployments
 
     workspace = shared.open_workspace()
-    order = parse_order({"cases": list(cases) or "all", "encoder": _source(source)})
+    expect_case_ids(cases)
+    order = parse_order({"cases": list(cases) or "all", "encoder": source_of(source)})
     if cases:
         with workspace.open_ledger() as ledger:
             expect_cases(ledger, order)
@@ -87,14 +89,15 @@ def add(shared: Shared, name: str, source: str, hours: int, cases: tuple[str, ..
         encoder = order.encoder.model_dump(mode="json", exclude_none=True)
         made = Deployments(store).add(name=name, source=encoder, cases=cases or "all", every_hours=hours)
         record_deployments(workspace, store)
-    result = _view(made)
-    emit(
-        result,
-        as_json=as_json,
-        show=lambda: click.echo(
-            f"{made.name} is watched as {made.id}, every {hours} h. 'ireu worker' makes the checks."
-        ),
-    )
+    path = encoder.get("path")
+    absent = path is not None and not (workspace.root / path).is_dir()
+
+    def show() -> None:
+        click.echo(f"{made.name} is watched as {made.id}, every {hours} h. 'ireu worker' makes the checks.")
+        if absent:
+            click.echo(f"Note: the workspace has no folder '{path}' yet; until it has, the checks fail.", err=True)
+
+    emit(_view(made), as_json=as_json, show=show)
 
 
 @deployment.command("list")
@@ -198,21 +201,6 @@ def _open(workspace: Workspace) -> ServiceStore:
     from ireu_governance.service.store import ServiceStore
 
     return ServiceStore.open(workspace)
-
-
-def _source(text: str) -> dict[str, Any]:
-    """Return what a person typed as a source; what is no source is refused by `parse_order`."""
-    if text.startswith(("http://", "https://")):
-        return {"kind": "http", "url": text}
-    if text == "testbed" or text.startswith("hf:"):
-        return {"kind": "named", "name": text}
-    if match := re.fullmatch(r"models:/([^@]+)@([^@/]+)", text):
-        return {"kind": "mlflow", "model": match[1], "alias": match[2]}
-    if match := re.fullmatch(r"models:/([^@]+)/([0-9]{1,9})", text):
-        return {"kind": "mlflow", "model": match[1], "version": int(match[2])}
-    if text.startswith("pipeline:"):
-        return {"kind": "pipeline", "path": text.removeprefix("pipeline:").rstrip("/")}
-    return {"kind": "folder", "path": text.rstrip("/")}
 
 
 def _view(found: Deployment) -> DeploymentView:

@@ -23,6 +23,11 @@ __all__ = ["doctor"]
 
 EXTRAS = {
     "ml": ("torch", "transformers", "diffusers", "onnxruntime", "insightface", "mlflow", "torchmetrics"),
+    "server": ("fastapi", "uvicorn", "dbos", "httpx2"),
+    "pdf": ("typst", "segno"),
+    "timestamp": ("rfc3161-client",),
+    "keyring": ("keyring",),
+    "hsm": ("python-pkcs11",),
     "postgres": ("psycopg",),
 }
 BASE = ("ireu-sdk", "cryptography", "pydantic", "sqlmodel", "rfc8785")

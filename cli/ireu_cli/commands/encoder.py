@@ -9,6 +9,7 @@ import click
 from pydantic import BaseModel
 
 from ireu_cli.context import Shared
+from ireu_cli.groups import ListingGroup
 from ireu_cli.output import emit, json_option, plain, stdout_console
 
 __all__ = ["encoder"]
@@ -24,7 +25,7 @@ class SignResult(BaseModel):
     verify_command: list[str]
 
 
-@click.group()
+@click.group(cls=ListingGroup)
 def encoder() -> None:
     """Encoders as files: signatures that other tools accept."""
 

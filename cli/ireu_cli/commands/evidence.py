@@ -11,6 +11,7 @@ import click
 from pydantic import BaseModel
 
 from ireu_cli.context import Shared
+from ireu_cli.groups import ListingGroup
 from ireu_cli.output import emit, json_option, plain, stdout_console
 from ireu_governance.core.grounds import ERASURES
 
@@ -91,7 +92,7 @@ class RekeyResult(BaseModel):
     cases: int
 
 
-@click.group()
+@click.group(cls=ListingGroup)
 def evidence() -> None:
     """The encrypted evidence: what is kept for re-tests and of requests, and erasing it for good."""
 

@@ -9,7 +9,9 @@ from pydantic import BaseModel
 
 from ireu_cli.commands.key_changes import revoke, rotate, sign
 from ireu_cli.context import Shared
+from ireu_cli.groups import ListingGroup
 from ireu_cli.output import emit, json_option, plain, stdout_console
+from ireu_governance.core.errors import ErrorCode, InputError
 
 __all__ = ["keys"]
 
@@ -54,7 +56,7 @@ class UpdateResult(BaseModel):
     digest: str
 
 
-@click.group()
+@click.group(cls=ListingGroup)
 def keys() -> None:
     """Keys of the ledger: list, export, update, rotate, revoke."""
 
@@ -118,7 +120,15 @@ def export(shared: Shared, path: Path, number: int | None, *, as_json: bool) -> 
     """Write the public key file to PATH, for whoever verifies certificates."""
     from ireu_governance.files import write_atomically
 
-    file = shared.open_workspace().key_file(number)
+    workspace = shared.open_workspace()
+    newest = workspace.key_file().version
+    if number is not None and number > newest:
+        raise InputError(
+            f"There is no version {number} of the key file yet.",
+            hint=f"The newest is {newest}; without --version it is the one that is written.",
+            code=ErrorCode.INPUT_MISSING,
+        )
+    file = workspace.key_file(number)
     write_atomically(path, file.to_bytes())
     result = ExportResult(path=path, version=file.version, digest=file.digest)
 

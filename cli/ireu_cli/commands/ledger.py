@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -14,7 +15,10 @@ from ireu_cli.commands.ledger_head import checkpoint, prove
 from ireu_cli.commands.ledger_migrate import migrate
 from ireu_cli.commands.ledger_stamp import stamp
 from ireu_cli.context import Shared
-from ireu_cli.output import emit, json_option, mark, stdout_console
+from ireu_cli.exits import NOT
+from ireu_cli.groups import ListingGroup
+from ireu_cli.output import emit, json_option, mark, plain, stdout_console
+from ireu_governance.core.errors import InputError, VerificationError
 
 __all__ = ["ledger"]
 
@@ -31,14 +35,25 @@ KINDS = (
 
 
 class EntryLine(BaseModel):
-    """One entry in a list; `encoder` is the digest of what the entry is about, where that is an encoder."""
+    """One entry in a list.
+
+    Attributes:
+        seq: Its number.
+        kind: What it is.
+        recorded_at: When it was recorded.
+        cases: The cases that it speaks of.
+        encoder: Digest of what it is about, where that is an encoder.
+        summary: What it says, in a few words.
+        problem: Why it counts for nothing, so that none of what it says is listed; else None.
+    """
 
     seq: int
     kind: str
     recorded_at: str
-    cases: list[str]
-    encoder: str | None
-    summary: str
+    cases: list[str] = []
+    encoder: str | None = None
+    summary: str = ""
+    problem: str | None = None
 
 
 class EntryList(BaseModel):
@@ -61,7 +76,7 @@ class EntryDetail(BaseModel):
     envelope: dict[str, Any]
 
 
-@click.group()
+@click.group(cls=ListingGroup)
 def ledger() -> None:
     """The signed, append-only record of removals and their tests."""
 
@@ -72,7 +87,10 @@ def ledger() -> None:
 @json_option
 @click.pass_obj
 def log(shared: Shared, kind: str | None, limit: int, *, as_json: bool) -> None:
-    """List entries, the newest last."""
+    """List entries, the newest last.
+
+    Exit code 1: some of those that are listed do not verify, and count for nothing.
+    """
     from ireu_governance.ledger.records import case_ids
     from ireu_governance.ledger.summaries import summarise
 
@@ -81,25 +99,25 @@ def log(shared: Shared, kind: str | None, limit: int, *, as_json: bool) -> None:
         entries = list(opened.entries(kind=kind))[-limit:]
         lines = []
         for entry in entries:
-            statement = opened.statement(entry)
-            predicate = statement.predicate
-            lines.append(
-                EntryLine(
-                    seq=entry.seq,
-                    kind=entry.kind,
-                    recorded_at=entry.recorded_at,
-                    cases=case_ids(statement),
-                    encoder=statement.encoder_digest() if statement.is_about_encoder else None,
-                    summary=summarise(predicate),
-                )
-            )
+            line = EntryLine(seq=entry.seq, kind=entry.kind, recorded_at=entry.recorded_at)
+            try:
+                statement = opened.statement(entry)
+            except (VerificationError, InputError) as error:
+                # Listed all the same: after the theft of a key some entries count for nothing, and the others have
+                # to be found. What it says is not shown, since nobody answers for it.
+                line.problem = error.message
+            else:
+                line.cases = case_ids(statement)
+                line.encoder = statement.encoder_digest() if statement.is_about_encoder else None
+                line.summary = summarise(statement.predicate)
+            lines.append(line)
         result = EntryList(origin=workspace.key_file().origin, size=opened.head().size, entries=lines)
 
     def show_lines() -> None:
         console = stdout_console()
         console.print(f"[bold]{result.origin}[/bold], {result.size} entries")
         for line in result.entries:
-            cases = ", ".join(case[:8] for case in line.cases[:3]) + ("…" if len(line.cases) > 3 else "")
+            cases = ", ".join(line.cases[:3]) + ("…" if len(line.cases) > 3 else "")
             console.print(
                 f"  {line.seq:>5}  {line.recorded_at}  {line.kind:<16}"
                 + (f" encoder {line.encoder[:12]}" if line.encoder else "")
@@ -108,6 +126,8 @@ def log(shared: Shared, kind: str | None, limit: int, *, as_json: bool) -> None:
             )
 
     emit(result, as_json=as_json, show=show_lines)
+    if any(line.problem for line in lines):
+        sys.exit(NOT)
 
 
 @ledger.command("show")
@@ -120,7 +140,14 @@ def show_entry(shared: Shared, seq: int, *, as_json: bool) -> None:
 
     with shared.open_workspace().open_ledger() as opened:
         entry = opened.entry(seq)
-        statement = opened.statement(entry)
+        try:
+            statement = opened.statement(entry)
+        except VerificationError as error:
+            raise VerificationError(
+                f"Entry {seq} does not verify: {error.message}",
+                hint="'ireu ledger audit' says what is wrong with it.",
+                check=error.check,
+            ) from error
     result = EntryDetail(
         seq=entry.seq,
         kind=entry.kind,
@@ -147,5 +174,7 @@ for command in (audit, checkpoint, compare, export, migrate, prove, stamp):
 
 def _colour(line: EntryLine) -> str:
     """Return an entry's summary with its verdict, if it is one, marked."""
+    if line.problem is not None:
+        return f" {mark('does-not-verify')} {plain(line.problem)}"
     verdict, space, rest = line.summary.partition(" ")
     return f"{mark(verdict)}{space}{rest}" if line.kind == "verification" else line.summary

@@ -41,7 +41,8 @@ __all__ = ["audit"]
 @click.option(
     "--state",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Keep in this file where the audit ended, and read only what is new next time. Keep it yourself.",
+    help="For a workspace: keep in this file where the audit ended, and read only what is new next time. Keep it"
+    " yourself.",
 )
 @click.option(
     "--processes",
@@ -79,6 +80,8 @@ def audit(
         of_folder = FolderAudit(key=key, policy=policy, tsa_roots=tsa_roots, processes=processes).run(folder)
         emit(of_folder, as_json=as_json, show=lambda: _show(of_folder, None))
         sys.exit(exit_code_of_verdict(of_folder.verdict))
+    if folder is not None and state is not None:
+        raise click.UsageError("--state is for the ledger of a workspace; an exported ledger is read whole.")
     if folder or key or policy or tsa_roots:
         raise click.UsageError("An exported ledger is audited with: ireu ledger audit FOLDER --key KEYFILE")
     report = _audit_workspace(shared.open_workspace(), state, processes)

@@ -114,12 +114,17 @@ def _verify(path: str, keys: KeyFile) -> CompareView:
     from ireu_governance.core.fork import MAX_FORK_PROOF_BYTES, verify_fork_proof
     from ireu_governance.log_comparison import read_text
 
+    hint = "Two views of a log are compared with: ireu ledger compare A B"
+    if "://" in path or Path(path).is_dir():
+        raise InputError(f"'{path}' is one view of a log, and nothing to compare it with.", hint=hint)
     data = read_text(Path(path), what="proof of a fork", max_bytes=MAX_FORK_PROOF_BYTES).encode("utf-8")
+    if not data.lstrip().startswith(b"{"):
+        raise InputError(f"'{path}' is no proof of a fork.", hint=hint)
     try:
         return _view(verify_fork_proof(data, key_file=keys), keys, None)
     except VerificationError as error:
         # A proof that proves nothing says nothing about the log either.
-        raise InputError(error.message, hint="Two files are compared with: ireu ledger compare A B") from error
+        raise InputError(error.message, hint=hint) from error
 
 
 def _view(found: Comparison, keys: KeyFile, first: int | None) -> CompareView:

@@ -71,7 +71,8 @@ def monitor(
                 raise
             print_error(error, as_json=as_json)  # a log that does not answer now is asked again
         else:
-            _show(report, out, one_line=every is not None, as_json=as_json)
+            believed = keys is None and report.previous_size is None
+            _show(report, out, one_line=every is not None, as_json=as_json, believed=believed)
             if every is None or report.alarms:
                 sys.exit(exit_code_of_verdict(report.verdict))
         time.sleep(every)
@@ -85,7 +86,7 @@ def _look(log: str, state: Path, keys: KeyFile | None, policy: Policy | None) ->
         return follow(source, state, key_file=keys, policy=policy)
 
 
-def _show(report: MonitorReport, out: Path | None, *, one_line: bool, as_json: bool) -> None:
+def _show(report: MonitorReport, out: Path | None, *, one_line: bool, as_json: bool, believed: bool) -> None:
     if out is not None and report.fork_proof is not None:
         from ireu_governance.files import write_atomically
 
@@ -99,6 +100,8 @@ def _show(report: MonitorReport, out: Path | None, *, one_line: bool, as_json: b
         if report.entries:
             new = ", ".join(f"{count} {plain(kind)}" for kind, count in report.entries.items())
             console.print(f"  new and verified: {new}" if not report.alarms else f"  new: {new}")
+        if believed and not report.alarms:
+            console.print("  its keys are those that lie beside it, believed from now on; to check them, give --key")
         if report.witnesses:
             console.print(f"  cosigned by {plain(', '.join(report.witnesses))}")
         for alarm in report.alarms:

@@ -57,12 +57,13 @@ def pack(shared: Shared, case_id: str, out: Path | None, *, as_json: bool) -> No
     with workspace.open_ledger() as ledger:
         published_checkpoint(ledger)
         signer = workspace.signer(Role.RECORD)
+        documents = gather_documents(workspace, ledger, signer)
         built = build_pack(
             ledger,
             case_id=case_id,
             signer=signer,
             certificates=stored_certificates(workspace),
-            documents=gather_documents(workspace, ledger, signer),
+            documents=documents,
             renderers=_renderers(),
         )
     path = out or Path(f"case-{case_id[:8]}.zip")
@@ -77,13 +78,16 @@ def pack(shared: Shared, case_id: str, out: Path | None, *, as_json: bool) -> No
         left_out=list(built.left_out),
     )
 
+    gone = _withdrawn(documents)
+
     def show() -> None:
         console = stdout_console()
         console.print(f"Evidence pack written to {plain(path)}")
         console.print(f"  sha256 {result.sha256}")
         console.print(f"  {len(result.entries)} entries, proven in the log of {result.log_size}")
         for each in built.certificates:
-            console.print(f"  {each.name}  {mark(each.verdict.value)}")
+            withdrawn = f", {mark(gone[each.id])}" if each.id in gone else ""
+            console.print(f"  {each.name}  {mark(each.verdict.value)}{withdrawn}")
         for remark in result.left_out:
             console.print(f"  [yellow]–[/yellow] {plain(remark)}")
 
@@ -123,6 +127,17 @@ def verify_pack(file: Path, key_path: Path, *, as_json: bool) -> None:
 
     emit(report, as_json=as_json, show=show)
     sys.exit(exit_code_of_verdict(report.verdict))
+
+
+def _withdrawn(documents: Mapping[str, bytes]) -> dict[str, str]:
+    """Return the status of each certificate that the pack's status list names, by number; the worse one of two."""
+    from ireu_governance.core.status import StatusList
+
+    data = documents.get("status.json")
+    if data is None:
+        return {}
+    entries = StatusList.from_bytes(data).status_list.entries
+    return {each.id: each.status for each in sorted(entries, key=lambda each: each.status == "revoked")}
 
 
 def _renderers() -> Mapping[str, Renderer]:

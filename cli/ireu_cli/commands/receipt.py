@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ireu_cli.certificate_files import read_file
+from ireu_cli.checks import show_checks
 from ireu_cli.exits import exit_code_of_verdict
-from ireu_cli.output import emit, json_option, mark, plain, stdout_console
+from ireu_cli.groups import ListingGroup
+from ireu_cli.output import emit, json_option, mark, stdout_console
 
 if TYPE_CHECKING:
     from ireu_governance.core.receipt_verification import ReceiptReport
@@ -20,7 +22,7 @@ __all__ = ["receipt"]
 MAX_RECEIPT_BYTES = 16 * 2**20
 
 
-@click.group()
+@click.group(cls=ListingGroup)
 def receipt() -> None:
     """Check what a service handed out about a re-test."""
 
@@ -65,12 +67,7 @@ def _show(report: ReceiptReport) -> None:
     if report.retest is not None:
         console.print(f"[bold]The re-test: {mark(report.retest.value)}[/bold]")
     console.print()
-    width = max(len(check.name) for check in report.checks)
-    for check in report.checks:
-        padding = " " * (11 - len(check.outcome.value))
-        console.print(f"  {mark(check.outcome.value)}{padding} {check.name:<{width}}  {plain(check.reason)}")
-        if check.hint:
-            console.print(f"  {'':<13} {'':<{width}}  {plain(check.hint)}")
+    show_checks(console, report)
     for removal in report.removals:
         console.print()
         console.print(

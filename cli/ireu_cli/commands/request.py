@@ -13,6 +13,7 @@ import click
 
 from ireu_cli.context import Shared
 from ireu_cli.exits import HOLDS, NOT
+from ireu_cli.groups import ListingGroup
 from ireu_cli.output import emit, json_option, mark, stdout_console
 from ireu_cli.request_views import (
     DoneView,
@@ -43,7 +44,7 @@ def day_option(name: str, text: str) -> Callable[[F], F]:
     return click.option(name, type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help=text)
 
 
-@click.group()
+@click.group(cls=ListingGroup)
 def request() -> None:
     """Requests of people to be forgotten, and their legal clock (GDPR Art. 12(3))."""
 

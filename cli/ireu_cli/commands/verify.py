@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from ireu_cli.context import Shared
 from ireu_cli.exits import exit_code_of_verdict
 from ireu_cli.output import emit, json_option, mark, stdout_console
+from ireu_governance.core.errors import ErrorCode, IreuError
 from ireu_governance.core.verdict import RetestVerdict
 
 __all__ = ["verify"]
@@ -178,15 +179,21 @@ def _ask_server(
             click.echo(f"re-test {job.id}: {job.status}", err=True)
 
     with Client(url, key=read_access_key(access_key_file), key_file=load_key_file(key_path)) as client:
-        verdict, views = retest_on_service(
-            client,
-            encoder=encoder,
-            deployment=deployment,
-            case_id=case_id,
-            timeout_s=timeout_s,
-            watch=watch,
-            receipt_path=receipt_path,
-        )
+        try:
+            verdict, views = retest_on_service(
+                client,
+                encoder=encoder,
+                deployment=deployment,
+                case_id=case_id,
+                timeout_s=timeout_s,
+                watch=watch,
+                receipt_path=receipt_path,
+            )
+        except IreuError as error:
+            if error.code is ErrorCode.NOT_AUTHENTICATED:
+                # The service speaks to programs; whoever typed this sends no headers.
+                error.hint = "Give the key with --access-key-file or IREU_API_KEY; it is made with: ireu access create"
+            raise
     return VerifyResult(verdict=verdict.value, retests=[RetestView(**each) for each in views])
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from pydantic import BaseModel
 
+from ireu_cli.groups import ListingGroup
 from ireu_cli.output import emit, json_option, plain, stdout_console
 
 __all__ = ["witness"]
@@ -30,7 +31,7 @@ class WitnessService(BaseModel):
     logs: list[str]
 
 
-@click.group()
+@click.group(cls=ListingGroup)
 def witness() -> None:
     """Be a witness for the ledgers of others: cosign their heads, and never two that contradict each other."""
 

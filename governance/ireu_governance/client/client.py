@@ -21,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 
 from ireu_governance.client.documents import Alert, Deployment, Entry, Verification
 from ireu_governance.client.wire import Wire, read_access_key
+from ireu_governance.core.canonical import parse_json
 from ireu_governance.core.certificate_verification import CertificateReport
 from ireu_governance.core.envelope import PAYLOAD_TYPE, Envelope
 from ireu_governance.core.errors import ConfigError, ErrorCode, InputError, ServiceError, VerificationError
@@ -211,8 +212,10 @@ class Client:
             raise VerificationError("The entry is signed as something else than a statement.", check="record-signature")
         self._expect_included(self.proof(seq), seq, envelope.to_bytes())
         # What is told beside the envelope was signed by nobody.
-        statement = json.loads(payload)
-        predicate = statement.get("predicate", {})
+        statement = parse_json(payload, what="statement", canonical=True)
+        predicate = statement.get("predicate") if isinstance(statement, dict) else None
+        if not isinstance(statement, dict) or not isinstance(predicate, dict):
+            raise InputError("The entry is signed, but is no statement.")
         return Entry(
             seq=seq,
             kind=str(predicate.get("kind", found.kind)),
@@ -303,5 +306,8 @@ def _id(number: str) -> str:
 def _next(link: str) -> str | None:
     if 'rel="next"' not in link:
         return None
-    found = parse_qs(urlsplit(link.partition("<")[2].partition(">")[0]).query).get("after")
+    try:
+        found = parse_qs(urlsplit(link.partition("<")[2].partition(">")[0]).query).get("after")
+    except ValueError:
+        raise InputError("The service's answer names a next page that is none.") from None
     return found[0] if found else None

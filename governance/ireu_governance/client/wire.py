@@ -81,6 +81,8 @@ class Wire:
             import httpx2
         except ModuleNotFoundError:
             raise MissingExtraError("server", "Asking a verification service") from None
+        if key is not None and not (key.isascii() and key.isprintable()):
+            raise ConfigError("The access key holds characters that no access key has.", hint="Copy it once more.")
         self.url = check_url(url)
         parts = urlsplit(self.url)
         if key is not None and parts.scheme != "https" and parts.hostname not in _LOOPBACK:

@@ -19,12 +19,14 @@ from pydantic_core import from_json
 from ireu_governance.core.errors import ErrorCode, InputError
 
 __all__ = [
+    "ENCODER",
     "MAX_JSON_BYTES",
     "MAX_JSON_DEPTH",
     "MAX_SAFE_INTEGER",
     "canonicalize",
     "decode_base64",
     "decode_base64_bytes",
+    "has_odd_number",
     "parse_json",
 ]
 
@@ -32,18 +34,22 @@ MAX_JSON_BYTES: Final = 16 * 2**20  # a certificate about an encoder of 10,000 f
 MAX_JSON_DEPTH: Final = 32  # ireu's own documents nest at most 9 deep
 MAX_SAFE_INTEGER: Final = 2**53 - 1  # beyond it, readers that keep numbers as doubles see another number
 
-_STRUCTURE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{\]}]', re.DOTALL)
+# A string without an end is taken up to the end of the text: looked at again from each quote that is escaped in it,
+# it would cost the square of its length.
+_STRUCTURE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{\]}]', re.DOTALL)
 _LONG_INTEGER = re.compile(rb"(?:^|[\[:,])-?[0-9]{16,}(?:[\]},]|$)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-# For the check of the canonical form at the speed of C; see `_read_plain`.
-_ENCODER: Final = json.JSONEncoder(
-    ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+ENCODER: Final = json.JSONEncoder(
+    ensure_ascii=False, check_circular=True, allow_nan=False, sort_keys=True, separators=(",", ":")
 )
+"""Writes the canonical form of many values, at the speed of C; see `_read_plain` and `core.spelling`."""
+
 _NOT_STRUCTURE: Final = bytes(each for each in range(256) if each not in b'"\\[]{}')
 _LEVELS: Final = {0x5B: 1, 0x7B: 1, 0x5D: -1, 0x7D: -1}
 _DIGITS_TO_ZEROS: Final = bytes.maketrans(b"123456789", b"0" * 9)
 _POINT_ZERO: Final = re.compile(rb"\.0[,\]}]")
+_EXPONENT: Final = re.compile(rb"e(?:\+|-0)[0-9]+[,\]}]")  # of a number: in base64 no such sign comes behind it
 _NUMBER_THAT_DIFFERS: Final = re.compile(rb"[:\[,]-?[0-9](?:[0-9]{15}|[0-9]*(?:\.0(?![0-9])|(?:\.[0-9]+)?e))")
 
 
@@ -65,7 +71,7 @@ def canonicalize(value: object) -> bytes:
         raise InputError("The value nests too deeply for JSON.") from None
     except ValueError as error:  # rfc8785's own errors, and UnicodeEncodeError from lone surrogates in keys
         raise InputError(f"The value has no canonical JSON form: {_reason(error)}.") from None
-    if _LONG_INTEGER.search(data):
+    if _has_many_digits(data) and _LONG_INTEGER.search(data):
         # A float such as 1e17 is spelt as an integer that no strict reader takes back: refuse to write it.
         parse_json(data, what="value", max_bytes=len(data))
     return data
@@ -156,25 +162,32 @@ def _read_plain(data: bytes) -> object | None:
     ASCII and some numbers, so what it writes back byte by byte, without these, had no second member of a name, no
     white space, no other order, no other escapes, and no number that another reader takes for another one.
     """
-    if not data.isascii() or _has_odd_number(data) or _depth(data) > MAX_JSON_DEPTH:
+    if not data.isascii() or has_odd_number(data) or _depth(data) > MAX_JSON_DEPTH:
         return None
     try:
         value: object = from_json(data, allow_inf_nan=False)
-        same = isinstance(value, dict | list) and _ENCODER.encode(value).encode("ascii") == data
+        same = isinstance(value, dict | list) and ENCODER.encode(value).encode("ascii") == data
     except ValueError:  # the long way says what is wrong
         return None
     return value if same else None
 
 
-def _has_odd_number(data: bytes) -> bool:
-    # Quick looks that nearly always say no, and where they do not, a slow one. Python and JavaScript differ over
-    # 1.0, over exponents that Python writes as e+16 or e-07, and whole numbers from 16 digits on may be too large.
+def has_odd_number(data: bytes) -> bool:
+    """Return whether dense JSON of an object or array may hold a number that Python and JavaScript spell differently.
+
+    They differ over 1.0 and over exponents, which Python writes as e+16 or e-07; and whole numbers from 16 digits on
+    may be too large for JavaScript. Text that looks like such a number counts as one.
+    """
+    # Quick looks that nearly always say no, and where they do not, a slow one.
     return (
         _POINT_ZERO.search(data) is not None
-        or b"e+" in data
-        or b"e-0" in data
-        or b"0" * 16 in data.translate(_DIGITS_TO_ZEROS)
+        or ((b"e+" in data or b"e-0" in data) and _EXPONENT.search(data) is not None)
+        or _has_many_digits(data)
     ) and _NUMBER_THAT_DIFFERS.search(data) is not None
+
+
+def _has_many_digits(data: bytes) -> bool:
+    return b"0" * 16 in data.translate(_DIGITS_TO_ZEROS)
 
 
 def _depth(data: bytes) -> int:

@@ -11,9 +11,8 @@ from itertools import pairwise
 from typing import Final, NoReturn
 
 from ireu_governance.core.artifact import Artifact
-from ireu_governance.core.canonical import canonicalize, decode_base64
+from ireu_governance.core.canonical import decode_base64
 from ireu_governance.core.certificate_content import (
-    Finding,
     Story,
     check_binding,
     check_plan,
@@ -30,6 +29,7 @@ from ireu_governance.core.certificate_trust import (
     check_witness,
     find_status,
 )
+from ireu_governance.core.check_steps import Finding
 from ireu_governance.core.checkpoint import Checkpoint, SignedNote
 from ireu_governance.core.ed25519 import count_signers
 from ireu_governance.core.envelope import PAYLOAD_TYPE, Envelope
@@ -38,6 +38,7 @@ from ireu_governance.core.keys import KeyFile, Role
 from ireu_governance.core.log_checkpoint import verified_checkpoint
 from ireu_governance.core.merkle import leaf_hash, verify_inclusion
 from ireu_governance.core.proof import LogProof
+from ireu_governance.core.spelling import spell
 from ireu_governance.core.statement import Position, Statement
 from ireu_governance.core.status import CertificateStatus
 
@@ -107,7 +108,7 @@ class CertificateChecks:
         body = self._certificate.certificate
         if body.issuer.organisation != self._keys.organisation:
             _refuse("key-file", "The certificate names another organisation than your key file.")
-        if hashlib.sha256(canonicalize(body.key_file)).hexdigest() == self._keys.digest:
+        if hashlib.sha256(spell(body.key_file)).hexdigest() == self._keys.digest:
             return Finding(f"The certificate was made with your key file, version {self._keys.version}.")
         embedded = KeyFile.from_object(body.key_file)
         if embedded.origin == self._keys.origin and embedded.version > self._keys.version:

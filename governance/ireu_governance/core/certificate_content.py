@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Final, NoReturn
 
 from ireu_governance.core.artifact import check_subjects
+from ireu_governance.core.check_steps import Finding
 from ireu_governance.core.decision import (
     decide_case,
     find_score,
@@ -35,23 +36,6 @@ __all__ = ["Finding", "Story", "check_binding", "check_plan", "check_time", "che
 
 _AGAINST: Final = (RetestVerdict.RESURFACED, RetestVerdict.ENCODER_CHANGED, RetestVerdict.UTILITY_LOST)
 """Verdicts by which a removal does not hold; the others but `holds` leave it open."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """How a check ended that did not fail.
-
-    Attributes:
-        reason: One sentence.
-        decided: False if the check could not come to an end.
-        required: Whether the verdict needs it.
-        hint: What to do next.
-    """
-
-    reason: str
-    decided: bool = True
-    required: bool = True
-    hint: str = ""
 
 
 @dataclass(frozen=True)

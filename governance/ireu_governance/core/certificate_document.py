@@ -27,6 +27,7 @@ from ireu_governance.core.certificate_wording import DOES_NOT_CLAIM, SAYS, wordi
 from ireu_governance.core.ed25519 import Signer
 from ireu_governance.core.envelope import pae
 from ireu_governance.core.errors import ErrorCode, InputError
+from ireu_governance.core.spelling import spell
 from ireu_governance.core.times import Timestamp
 from ireu_governance.core.timestamp import MAX_TOKEN_BYTES, MAX_TOKENS
 from ireu_governance.core.validation import describe
@@ -193,11 +194,11 @@ class Certificate(_Extensible):
     def timestamps_signed_bytes(self) -> bytes:
         """Return the bytes that the signature over the time stamps is over."""
         value = {"certificate": self.digest, "timestamps": list(self.timestamps or ())}
-        return pae(_TIMESTAMPS_PAYLOAD_TYPE, canonicalize(value))
+        return pae(_TIMESTAMPS_PAYLOAD_TYPE, spell(value))
 
     def to_bytes(self) -> bytes:
         """Return the file: canonical JSON and a newline."""
-        return canonicalize(self.model_dump(mode="json", by_alias=True)) + b"\n"
+        return spell(self.model_dump(mode="json", by_alias=True)) + b"\n"
 
 
 def seal_certificate(body: CertificateBody, signer: Signer) -> bytes:
@@ -330,4 +331,4 @@ def _read(data: bytes) -> Certificate:
 
 
 def _signed_bytes(body: CertificateBody) -> bytes:
-    return pae(CERTIFICATE_PAYLOAD_TYPE, canonicalize(body.model_dump(mode="json", by_alias=True)))
+    return pae(CERTIFICATE_PAYLOAD_TYPE, spell(body.model_dump(mode="json", by_alias=True)))

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Final, NoReturn
 
 from ireu_governance.core.case_predicates import RequestEvent
-from ireu_governance.core.certificate_content import Finding, Story
+from ireu_governance.core.certificate_content import Story
+from ireu_governance.core.check_steps import Finding
 from ireu_governance.core.errors import VerificationError
 from ireu_governance.core.statement import Statement
 

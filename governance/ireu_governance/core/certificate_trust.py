@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from ireu_governance.core.certificate_content import Finding
 from ireu_governance.core.certificate_document import Certificate, CertificateBody
+from ireu_governance.core.check_steps import Finding
 from ireu_governance.core.errors import InputError, VerificationError
 from ireu_governance.core.status import CertificateStatus, StatusEntry, StatusList
 from ireu_governance.core.times import parse_time

@@ -18,21 +18,18 @@ The order:
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ireu_governance.core.artifact import Artifact
 from ireu_governance.core.certificate_checks import CertificateChecks
-from ireu_governance.core.certificate_content import Finding
 from ireu_governance.core.certificate_document import claims_to_be_certificate, refuse_newer_format
 from ireu_governance.core.certificate_trust import CertificateReport, Reader
-from ireu_governance.core.errors import ErrorCode, InputError, VerificationError
+from ireu_governance.core.check_steps import Step, make_checks
+from ireu_governance.core.errors import ErrorCode, InputError
 from ireu_governance.core.keys import KeyFile
 from ireu_governance.core.status import CertificateStatus, StatusList
 from ireu_governance.core.times import parse_time
 from ireu_governance.core.timestamp import TsaRoots
-from ireu_governance.core.verdict import ReportBuilder
 
 if TYPE_CHECKING:
     from ireu_governance.core.policy import Policy
@@ -83,26 +80,7 @@ def verify_certificate(
         parse_time(at)
     reader = Reader(at=at, policy=policy, tsa_roots=tsa_roots, status=status)
     verification = CertificateChecks(data, key_file=key_file, encoder=encoder, reader=reader)
-    builder = ReportBuilder()
-    passed: set[str] = set()
-    for step in _STEPS:
-        missing = [name for name in step.needs if name not in passed]
-        required = step.name not in OPTIONAL_CHECKS
-        if missing:
-            reason = f"It rests on '{missing[0]}', which did not pass."
-            builder.not_checked(step.name, reason, required=required)
-            continue
-        try:
-            finding = step.run(verification)
-        except (InputError, VerificationError) as error:
-            builder.failed(step.name, error)
-            continue
-        if finding.decided:
-            passed.add(step.name)
-            builder.passed(step.name, finding.reason)
-        else:
-            builder.not_checked(step.name, finding.reason, required=finding.required, hint=finding.hint)
-    report = builder.build()
+    report, passed = make_checks(_STEPS, verification, optional=OPTIONAL_CHECKS)
     if {"validity", "revocation"} <= passed and at is not None and not report.failed():
         verification.status = CertificateStatus.VALID
     return CertificateReport(
@@ -110,31 +88,24 @@ def verify_certificate(
     )
 
 
-@dataclass(frozen=True)
-class _Step:
-    name: str
-    run: Callable[[CertificateChecks], Finding]
-    needs: tuple[str, ...] = ("form",)
-
-
 _STEPS: Final = (
-    _Step("form", CertificateChecks.form, needs=()),
-    _Step("key-file", CertificateChecks.key_file),
-    _Step("certificate-signature", CertificateChecks.certificate_signature),
-    _Step("record-signature", CertificateChecks.record_signature),
-    _Step("checkpoint-signature", CertificateChecks.checkpoint_signature),
-    _Step("inclusion", CertificateChecks.inclusion, needs=("checkpoint-signature",)),
-    _Step("position", CertificateChecks.position, needs=("record-signature",)),
-    _Step("subject-binding", CertificateChecks.subject_binding, needs=("position",)),
-    _Step("plan", CertificateChecks.plan, needs=("position",)),
-    _Step("verdict", CertificateChecks.verdict, needs=("position",)),
-    _Step("encoder-digest", CertificateChecks.encoder_digest, needs=("position",)),
-    _Step("time", CertificateChecks.time, needs=("position",)),
-    _Step("history", CertificateChecks.history, needs=("position",)),
-    _Step("validity", CertificateChecks.validity, needs=("certificate-signature",)),
-    _Step("witness", CertificateChecks.witness, needs=("checkpoint-signature",)),
-    _Step("trusted-time", CertificateChecks.trusted_time, needs=("certificate-signature",)),
-    _Step("revocation", CertificateChecks.revocation, needs=("certificate-signature", "checkpoint-signature")),
+    Step("form", CertificateChecks.form, needs=()),
+    Step("key-file", CertificateChecks.key_file),
+    Step("certificate-signature", CertificateChecks.certificate_signature),
+    Step("record-signature", CertificateChecks.record_signature),
+    Step("checkpoint-signature", CertificateChecks.checkpoint_signature),
+    Step("inclusion", CertificateChecks.inclusion, needs=("checkpoint-signature",)),
+    Step("position", CertificateChecks.position, needs=("record-signature",)),
+    Step("subject-binding", CertificateChecks.subject_binding, needs=("position",)),
+    Step("plan", CertificateChecks.plan, needs=("position",)),
+    Step("verdict", CertificateChecks.verdict, needs=("position",)),
+    Step("encoder-digest", CertificateChecks.encoder_digest, needs=("position",)),
+    Step("time", CertificateChecks.time, needs=("position",)),
+    Step("history", CertificateChecks.history, needs=("position",)),
+    Step("validity", CertificateChecks.validity, needs=("certificate-signature",)),
+    Step("witness", CertificateChecks.witness, needs=("checkpoint-signature",)),
+    Step("trusted-time", CertificateChecks.trusted_time, needs=("certificate-signature",)),
+    Step("revocation", CertificateChecks.revocation, needs=("certificate-signature", "checkpoint-signature")),
 )
 
 CHECKS: Final = tuple(step.name for step in _STEPS)

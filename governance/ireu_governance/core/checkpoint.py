@@ -1,13 +1,13 @@
-"""Signed notes and log checkpoints: the one line of text that fixes a whole ledger.
+"""Log checkpoints: the one line of text that fixes a whole ledger, and the signatures under it.
 
 A checkpoint says "the log of this name has this many entries, and this is the root over them". It is
-published, kept by others, and every proof leads to one. Both parsers accept one spelling of everything.
+published, kept by others, and every proof leads to one. The parser accepts one spelling of everything.
 
 A log signs with Ed25519, always, since that is what everybody reads; and with ML-DSA-44 beside it if it has such a
 key, as the format of checkpoints recommends. Witnesses sign under it too (`ireu_governance.core.cosignature`).
 
-Formats: https://c2sp.org/signed-note@v1.0.0, https://c2sp.org/tlog-checkpoint@v1.0.0 and, for the lines of
-ML-DSA-44, https://c2sp.org/tlog-cosignature in its edition of 2026 (label ``subtree/v1``).
+Formats: https://c2sp.org/tlog-checkpoint@v1.0.0 and, for the lines of ML-DSA-44,
+https://c2sp.org/tlog-cosignature in its edition of 2026 (label ``subtree/v1``); `signed_note` has the note itself.
 """
 
 from __future__ import annotations
@@ -20,9 +20,16 @@ from typing import Final, Protocol
 
 from ireu_governance.core.canonical import decode_base64
 from ireu_governance.core.ed25519 import PublicKey, Signer, is_key_name
-from ireu_governance.core.errors import ErrorCode, InputError, VerificationError
+from ireu_governance.core.errors import InputError, VerificationError
 from ireu_governance.core.merkle import HASH_SIZE
 from ireu_governance.core.mldsa import HybridSigner, MlDsaPublicKey
+from ireu_governance.core.signed_note import (
+    CONTROL,
+    MAX_NOTE_BYTES,
+    MAX_NOTE_SIGNATURES,
+    NoteSignature,
+    SignedNote,
+)
 from ireu_governance.core.times import now, parse_time
 from ireu_governance.core.verifier_key import KeyKind, VerifierKey, signed_message
 
@@ -41,14 +48,9 @@ __all__ = [
     "verify_signatures",
 ]
 
-MAX_NOTE_BYTES: Final = 256 * 1024  # 32 of the largest post-quantum cosignatures fit
-MAX_NOTE_SIGNATURES: Final = 100  # the format asks for at least 16; Go's reader stops at 100 too
 MAX_EXTENSIONS: Final = 16  # extension lines are discouraged by the format, and ireu writes none
-MAX_SIGNATURE_BYTES: Final = 8192  # the largest ML-DSA signature has 4,627
 
 _CHECK: Final = "checkpoint-signature"
-_DASH: Final = "\N{EM DASH} "
-_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\ud800-\udfff]")
 _DECIMAL = re.compile("0|[1-9][0-9]{0,18}")
 
 LogKey = PublicKey | MlDsaPublicKey
@@ -69,78 +71,6 @@ class PostQuantumSigner(Protocol):
 
 
 @dataclass(frozen=True)
-class NoteSignature:
-    """One signature line of a signed note.
-
-    Attributes:
-        name: Name of the key.
-        key_hash: The four bytes that tell keys of one name apart.
-        signature: The signature's bytes.
-    """
-
-    name: str
-    key_hash: bytes
-    signature: bytes
-
-    def to_line(self) -> str:
-        """Return the line, with its newline."""
-        return f"{_DASH}{self.name} {base64.b64encode(self.key_hash + self.signature).decode('ascii')}\n"
-
-    @classmethod
-    def from_line(cls, line: str) -> NoteSignature:
-        """Read a line without its newline; `InputError` if it is no signature line."""
-        parts = line.removeprefix(_DASH).split(" ")
-        if not line.startswith(_DASH) or len(parts) != 2 or not is_key_name(parts[0]):
-            raise InputError("The signed note has a line among its signatures that is none.")
-        data = decode_base64(parts[1], what="signed note's signature")
-        if not 4 < len(data) <= 4 + MAX_SIGNATURE_BYTES:
-            raise InputError("The signed note has a signature of no possible length.")
-        return cls(parts[0], data[:4], data[4:])
-
-
-@dataclass(frozen=True)
-class SignedNote:
-    """Text and the signatures under it.
-
-    Attributes:
-        text: The signed text, with its final newline.
-        signatures: Signatures of known and unknown keys alike, in their order.
-    """
-
-    text: str
-    signatures: tuple[NoteSignature, ...]
-
-    def to_text(self) -> str:
-        """Return the note as it is published."""
-        return self.text + "\n" + "".join(each.to_line() for each in self.signatures)
-
-    @classmethod
-    def from_text(cls, text: str) -> SignedNote:
-        """Read a signed note.
-
-        Args:
-            text: The whole note.
-
-        Returns:
-            The note, with nothing verified yet.
-
-        Raises:
-            InputError: The text is no signed note.
-        """
-        if len(text) > MAX_NOTE_BYTES:
-            raise InputError("The signed note is too large.", code=ErrorCode.INPUT_TOO_LARGE)
-        if _CONTROL.search(text):
-            raise InputError("The signed note holds control characters.")
-        body, separator, lines = text.rpartition("\n\n")
-        if not separator or not body or not lines.endswith("\n"):
-            raise InputError("The signed note is not text, an empty line, and signature lines.")
-        signatures = lines[:-1].split("\n")
-        if len(signatures) > MAX_NOTE_SIGNATURES:
-            raise InputError(f"The signed note has more than {MAX_NOTE_SIGNATURES} signatures.")
-        return cls(body + "\n", tuple(NoteSignature.from_line(each) for each in signatures))
-
-
-@dataclass(frozen=True)
 class Checkpoint:
     """The head of a log at one size.
 
@@ -158,7 +88,7 @@ class Checkpoint:
 
     def __post_init__(self) -> None:
         for line in (self.origin, *self.extensions):
-            if not line or "\n" in line or _CONTROL.search(line):
+            if not line or "\n" in line or CONTROL.search(line):
                 raise InputError("The checkpoint has an empty line or control characters.")
         if len(self.extensions) > MAX_EXTENSIONS:
             raise InputError(f"The checkpoint has more than {MAX_EXTENSIONS} extension lines.")

@@ -170,7 +170,7 @@ class Policy:
             self._require_log(checkpoint_text)
         names = tuple(self.cosigners(checkpoint_text))
         if not self.is_met_by(set(names)):
-            who = ", ".join(names) if names else "no witness of the policy"
+            who = ", ".join(map(_shown, names)) if names else "no witness of the policy"
             raise VerificationError(
                 f"The checkpoint is cosigned by {who}, which is not the quorum '{_shown(self.quorum)}'.",
                 check=_CHECK,

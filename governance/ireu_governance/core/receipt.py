@@ -18,6 +18,7 @@ from ireu_governance.core.certificate_document import LoggedStatement
 from ireu_governance.core.ed25519 import Signer
 from ireu_governance.core.envelope import pae
 from ireu_governance.core.errors import ErrorCode, InputError
+from ireu_governance.core.spelling import spell
 from ireu_governance.core.times import Timestamp
 from ireu_governance.core.validation import describe
 from ireu_governance.core.vocabulary import Sha256, Token
@@ -106,7 +107,7 @@ class Receipt(_Strict):
 
     def to_bytes(self) -> bytes:
         """Return the file: canonical JSON and a newline."""
-        return canonicalize(self.model_dump(mode="json", by_alias=True)) + b"\n"
+        return spell(self.model_dump(mode="json", by_alias=True)) + b"\n"
 
 
 def seal_receipt(
@@ -197,4 +198,4 @@ def parse_receipt(data: bytes) -> Receipt:
 
 
 def _signed_bytes(body: ReceiptBody) -> bytes:
-    return pae(RECEIPT_PAYLOAD_TYPE, canonicalize(body.model_dump(mode="json", by_alias=True)))
+    return pae(RECEIPT_PAYLOAD_TYPE, spell(body.model_dump(mode="json", by_alias=True)))

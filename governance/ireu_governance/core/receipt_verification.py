@@ -7,7 +7,6 @@ genuine and say that a person has resurfaced.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NoReturn
@@ -15,8 +14,8 @@ from typing import Final, NoReturn
 from pydantic import computed_field
 
 from ireu_governance.core.artifact import Artifact
-from ireu_governance.core.canonical import canonicalize, decode_base64
-from ireu_governance.core.certificate_content import Finding
+from ireu_governance.core.canonical import decode_base64
+from ireu_governance.core.check_steps import Finding, Step, make_checks
 from ireu_governance.core.checkpoint import Checkpoint, SignedNote
 from ireu_governance.core.decision import verify_matches, worst
 from ireu_governance.core.ed25519 import count_signers
@@ -27,8 +26,9 @@ from ireu_governance.core.log_checkpoint import verified_checkpoint
 from ireu_governance.core.merkle import leaf_hash, verify_inclusion
 from ireu_governance.core.proof import LogProof
 from ireu_governance.core.receipt import Receipt, claims_to_be_receipt, parse_receipt
+from ireu_governance.core.spelling import spell
 from ireu_governance.core.statement import BEHAVIOUR, Statement, Verification
-from ireu_governance.core.verdict import Report, ReportBuilder, RetestVerdict, Verdict
+from ireu_governance.core.verdict import Report, RetestVerdict, Verdict
 
 __all__ = ["RECEIPT_CHECKS", "ReceiptReport", "RetestedRemoval", "verify_receipt"]
 
@@ -94,25 +94,7 @@ def verify_receipt(data: bytes, *, key_file: KeyFile, encoder: Artifact | None =
     if not claims_to_be_receipt(data):
         parse_receipt(data)  # says so
     checks = _ReceiptChecks(data, key_file, encoder)
-    builder = ReportBuilder()
-    passed: set[str] = set()
-    for name, run, needs in _STEPS:
-        missing = [each for each in needs if each not in passed]
-        required = name not in _OPTIONAL
-        if missing:
-            builder.not_checked(name, f"It rests on '{missing[0]}', which did not pass.", required=required)
-            continue
-        try:
-            finding = run(checks)
-        except (InputError, VerificationError) as error:
-            builder.failed(name, error)
-            continue
-        if finding.decided:
-            passed.add(name)
-            builder.passed(name, finding.reason)
-        else:
-            builder.not_checked(name, finding.reason, required=finding.required, hint=finding.hint)
-    report = builder.build()
+    report, _ = make_checks(_STEPS, checks, optional=_OPTIONAL)
     holds = report.verdict is Verdict.HOLDS
     return ReceiptReport(checks=report.checks, job=checks.job, removals=checks.removals() if holds else ())
 
@@ -144,7 +126,7 @@ class _ReceiptChecks:
         check, body, yours = "key-file", self._receipt.receipt, self._keys
         if body.organisation != yours.organisation or body.origin != yours.origin:
             _refuse(check, "The receipt names another organisation or log than your key file.")
-        if hashlib.sha256(canonicalize(body.key_file)).hexdigest() == yours.digest:
+        if hashlib.sha256(spell(body.key_file)).hexdigest() == yours.digest:
             return Finding(f"The receipt was made with your key file, version {yours.version}.")
         embedded = KeyFile.from_object(body.key_file)
         if embedded.origin == yours.origin and embedded.version == yours.version + 1:
@@ -277,22 +259,21 @@ class _ReceiptChecks:
         )
 
 
-_Step = tuple[str, Callable[[_ReceiptChecks], Finding], tuple[str, ...]]
-_STEPS: Final[tuple[_Step, ...]] = (
-    ("form", _ReceiptChecks.form, ()),
-    ("key-file", _ReceiptChecks.key_file, ("form",)),
-    ("receipt-signature", _ReceiptChecks.receipt_signature, ("form", "key-file")),
-    ("record-signature", _ReceiptChecks.record_signature, ("form", "key-file")),
-    ("checkpoint-signature", _ReceiptChecks.checkpoint_signature, ("form", "key-file")),
-    ("inclusion", _ReceiptChecks.inclusion, ("checkpoint-signature",)),
-    ("position", _ReceiptChecks.position, ("record-signature",)),
-    ("job", _ReceiptChecks.job_entries, ("record-signature",)),
-    ("verdict", _ReceiptChecks.verdict, ("record-signature",)),
-    ("encoder-digest", _ReceiptChecks.encoder_digest, ("record-signature",)),
+_STEPS: Final = (
+    Step("form", _ReceiptChecks.form, needs=()),
+    Step("key-file", _ReceiptChecks.key_file),
+    Step("receipt-signature", _ReceiptChecks.receipt_signature, needs=("form", "key-file")),
+    Step("record-signature", _ReceiptChecks.record_signature, needs=("form", "key-file")),
+    Step("checkpoint-signature", _ReceiptChecks.checkpoint_signature, needs=("form", "key-file")),
+    Step("inclusion", _ReceiptChecks.inclusion, needs=("checkpoint-signature",)),
+    Step("position", _ReceiptChecks.position, needs=("record-signature",)),
+    Step("job", _ReceiptChecks.job_entries, needs=("record-signature",)),
+    Step("verdict", _ReceiptChecks.verdict, needs=("record-signature",)),
+    Step("encoder-digest", _ReceiptChecks.encoder_digest, needs=("record-signature",)),
 )
 _OPTIONAL: Final = frozenset({"encoder-digest"})
 
-RECEIPT_CHECKS: Final = tuple(name for name, _, _ in _STEPS)
+RECEIPT_CHECKS: Final = tuple(step.name for step in _STEPS)
 """Names of all checks, in the order of the report."""
 
 

@@ -22,6 +22,7 @@ from ireu_governance.core.errors import InputError, VerificationError
 from ireu_governance.core.keys import KeyFile, Role
 from ireu_governance.core.log_checkpoint import verified_checkpoint
 from ireu_governance.core.times import Timestamp
+from ireu_governance.core.trust_predicates import Revocation
 from ireu_governance.core.validation import describe
 from ireu_governance.core.vocabulary import CaseId, Frozen, Sha256, Token
 from ireu_governance.core.vocabulary import Sequence as EntryNumber
@@ -86,6 +87,18 @@ class StatusEntry(Frozen):
     reason: Token
     replaced_by: CertificateId | None
     seq: EntryNumber
+
+    @classmethod
+    def of(cls, revocation: Revocation) -> StatusEntry:
+        """Return how a list names an entry of the log."""
+        return cls(
+            id=revocation.certificate_id,
+            status=revocation.status,
+            since=revocation.recorded_at,
+            reason=revocation.reason,
+            replaced_by=revocation.replaced_by,
+            seq=revocation.ledger.seq,
+        )
 
 
 class _Content(Frozen):

@@ -9,7 +9,7 @@ reader to say, by the root certificates that they bring::
     proven = verify_token(token, data, roots=roots)
     print(proven.time, proven.authority)
 
-Bytes in, verdict out; `ireu_governance.ledger.stamps` talks to authorities. Revocation of an authority's own
+Bytes in, verdict out; `ireu_governance.ledger.time_authorities` asks authorities. Revocation of an authority's own
 certificate is not looked at, since there is no way to do so offline.
 """
 
@@ -217,7 +217,7 @@ def verify_token(token: bytes, message: bytes, *, roots: TsaRoots) -> ProvenTime
         )
     return ProvenTime(
         time=_format(_read(lambda: response.tst_info.gen_time)),
-        authority=_name_of_signer(response),
+        authority=_read(lambda: _name_of_signer(response)),
         serial=_read(lambda: response.tst_info.serial_number),
     )
 

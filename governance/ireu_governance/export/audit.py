@@ -266,7 +266,7 @@ class _FolderAudit:
 
 def _columns(entry: bytes) -> tuple[str | None, str | None, bytes | None]:
     """Return what a database would hold beside an entry; an export has nothing beside it that could differ."""
-    with suppress(InputError, ValueError, KeyError, TypeError):
+    with suppress(InputError, ValueError, KeyError, TypeError, RecursionError):
         predicate = json.loads(Envelope.from_bytes(entry).payload)["predicate"]
         return predicate["kind"], predicate["recorded_at"], bytes.fromhex(predicate["ledger"]["prev"])
     return None, None, None

@@ -12,7 +12,7 @@ from ireu_governance.core.errors import InputError, VerificationError
 from ireu_governance.core.keys import KeyFile
 from ireu_governance.core.log_checkpoint import verified_checkpoint
 from ireu_governance.core.statement import Revocation, Statement
-from ireu_governance.core.status import StatusList
+from ireu_governance.core.status import StatusEntry, StatusList
 from ireu_governance.export.folder import ExportFolder
 from ireu_governance.export.key_versions import follow_versions
 from ireu_governance.export.layout import CHECKPOINT, KEYS, MANIFEST, MAX_DOCUMENT_BYTES, STAMPS, STATUS, history_path
@@ -148,11 +148,12 @@ class DocumentAudit:
             self._wrong(f"The status list is none of this log: {error.message}")
             return
         revoked = {
-            seq: each.predicate.certificate_id
+            seq: StatusEntry.of(each.predicate)
             for seq, each in statements.items()
             if isinstance(each.predicate, Revocation) and seq < status.size
         }
-        listed = {each.seq: each.id for each in status.status_list.entries if each.seq < size}
+        # The whole of what is said is compared: dated ahead, or without its reason, it would not count in time.
+        listed = {each.seq: each for each in status.status_list.entries if each.seq < size}
         for seq in sorted(revoked.keys() | listed.keys()):
             if revoked.get(seq) != listed.get(seq):
                 what = "leaves this entry out" if seq not in listed else "says something else than this entry"

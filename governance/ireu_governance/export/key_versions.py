@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 
 from ireu_governance.core.errors import VerificationError
 from ireu_governance.core.keys import KeyFile
@@ -30,7 +31,7 @@ def follow_versions(trusted: KeyFile, found: KeyFile, earlier: Callable[[int], K
     if found.digest == trusted.digest:
         return trusted
     if found.version > trusted.version:
-        return trusted.follow([*map(earlier, range(trusted.version + 1, found.version)), found])
+        return trusted.follow(chain(map(earlier, range(trusted.version + 1, found.version)), [found]))
     if not trusted.endorses(found):
         raise VerificationError(
             f"It is version {found.version} of the keys of {found.origin!a}, which the trusted keys do not endorse.",

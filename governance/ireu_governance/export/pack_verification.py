@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from ireu_governance.core import merkle
 from ireu_governance.core.certificate_document import parse_certificate
 from ireu_governance.core.certificate_verification import verify_certificate
+from ireu_governance.core.check_steps import Finding, Step, make_checks
 from ireu_governance.core.envelope import PAYLOAD_TYPE, Envelope
 from ireu_governance.core.errors import InputError, VerificationError
 from ireu_governance.core.keys import KeyFile, Role
 from ireu_governance.core.log_checkpoint import verified_checkpoint
 from ireu_governance.core.proof import LogProof
 from ireu_governance.core.statement import KeyChange, Revocation, Statement
-from ireu_governance.core.status import StatusList
-from ireu_governance.core.verdict import Outcome, Report, ReportBuilder, Verdict
+from ireu_governance.core.status import StatusEntry, StatusList
+from ireu_governance.core.verdict import Outcome, Report, Verdict
 from ireu_governance.export.archive import looks_like_archive, read_archive
 from ireu_governance.export.key_versions import follow_versions
 from ireu_governance.export.layout import CHECKPOINT, KEYS, MANIFEST, STATUS, history_path
@@ -65,25 +65,9 @@ def verify_pack(data: bytes, *, key_file: KeyFile) -> PackReport:
     if not looks_like_archive(data):
         raise InputError("This is no evidence pack.", hint="A pack is a .zip file that 'ireu certificate pack' wrote.")
     pack = _Pack(data, key_file)
-    builder = ReportBuilder()
-    passed: set[str] = set()
-    for step in _STEPS:
-        missing = [name for name in step.needs if name not in passed]
-        if missing:
-            builder.not_checked(step.name, f"It rests on '{missing[0]}', which did not pass.")
-            continue
-        try:
-            reason = step.run(pack)
-        except (InputError, VerificationError) as error:
-            builder.failed(step.name, error.message)
-            continue
-        if reason is None:
-            builder.not_checked(step.name, "There is none in this pack.", required=False)
-        else:
-            passed.add(step.name)
-            builder.passed(step.name, reason)
+    report, passed = make_checks(_STEPS, pack, optional=frozenset())
     return PackReport(
-        checks=builder.build().checks,
+        checks=report.checks,
         case_id=pack.manifest.case_id if "manifest" in passed else None,
         entries=len(pack.statements),
         certificates=len(pack.certificates),
@@ -155,6 +139,10 @@ class _Pack:
             if envelope.payload_type != PAYLOAD_TYPE:
                 raise InputError(f"{name} is an envelope of something else than a statement.")
             statement = Statement.from_bytes(payload)
+            for signature in envelope.signatures:
+                self.key_file.expect_valid(
+                    signature.keyid, size=seq, time=statement.predicate.recorded_at, check="record-signature"
+                )
             place = statement.predicate.ledger
             if place.origin != self.key_file.origin or place.seq != seq:
                 raise VerificationError(f"{name} was signed as entry {place.seq} of {place.origin!a}.", check="entries")
@@ -218,14 +206,13 @@ class _Pack:
         status = StatusList.from_bytes(self.files[STATUS])
         status.verify(self.key_file)
         gone = {each.id: each for each in status.status_list.entries}
-        recorded = {
-            each.predicate.certificate_id: seq
-            for seq, each in self.statements.items()
-            if isinstance(each.predicate, Revocation) and seq < status.size
-        }
-        for certificate_id, seq in recorded.items():
-            if certificate_id not in gone:
-                raise VerificationError(f"The status list leaves out what entry {seq} says.", check="status-list")
+        listed = set(status.status_list.entries)
+        for seq, each in self.statements.items():
+            predicate = each.predicate
+            if isinstance(predicate, Revocation) and seq < status.size and StatusEntry.of(predicate) not in listed:
+                raise VerificationError(
+                    f"The status list leaves out what entry {seq} says, or says something else.", check="status-list"
+                )
         words = [
             f"{name} is {gone[each].status} since {gone[each].since}"
             for name, each in sorted(self.certificates.items())
@@ -242,24 +229,27 @@ class _Pack:
         return self._file(name).decode("utf-8", "backslashreplace")
 
 
-@dataclass(frozen=True)
-class _Step:
-    name: str
-    run: Callable[[_Pack], str | None]
-    needs: tuple[str, ...]
+def _step(name: str, run: Callable[[_Pack], str | None], *needs: str) -> Step[_Pack]:
+    def find(pack: _Pack) -> Finding:
+        reason = run(pack)
+        return (
+            Finding("There is none in this pack.", decided=False, required=False) if reason is None else Finding(reason)
+        )
+
+    return Step(name, find, needs)
 
 
 _STEPS: Final = (
-    _Step("archive", _Pack.check_archive, ()),
-    _Step("key-file", _Pack.check_keys, ("archive",)),
-    _Step("manifest", _Pack.check_manifest, ("key-file",)),
-    _Step("files", _Pack.check_files, ("manifest",)),
-    _Step("checkpoint-signature", _Pack.check_checkpoint, ("manifest",)),
-    _Step("entries", _Pack.check_entries, ("checkpoint-signature",)),
-    _Step("inclusion", _Pack.check_inclusion, ("entries",)),
-    _Step("certificates", _Pack.check_certificates, ("manifest",)),
-    _Step("case", _Pack.check_case, ("entries",)),
-    _Step("status-list", _Pack.check_status, ("entries",)),
+    _step("archive", _Pack.check_archive),
+    _step("key-file", _Pack.check_keys, "archive"),
+    _step("manifest", _Pack.check_manifest, "key-file"),
+    _step("files", _Pack.check_files, "manifest"),
+    _step("checkpoint-signature", _Pack.check_checkpoint, "manifest"),
+    _step("entries", _Pack.check_entries, "checkpoint-signature"),
+    _step("inclusion", _Pack.check_inclusion, "entries"),
+    _step("certificates", _Pack.check_certificates, "manifest"),
+    _step("case", _Pack.check_case, "entries"),
+    _step("status-list", _Pack.check_status, "entries"),
 )
 
 PACK_CHECKS: Final = tuple(each.name for each in _STEPS)

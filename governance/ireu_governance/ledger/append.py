@@ -32,7 +32,7 @@ from ireu_governance.ledger.heads import PublishingLedger
 from ireu_governance.ledger.location import Location, show_location
 from ireu_governance.ledger.place import Prepared, prepare, sign_entries, store_entries
 from ireu_governance.ledger.records import Entry
-from ireu_governance.ledger.schema import expect_schema, migrate, stored_version
+from ireu_governance.ledger.schema import LedgerThereError, expect_empty, expect_schema, migrate, stored_version
 from ireu_governance.ledger.tables import META, SCHEMA_VERSION
 
 __all__ = ["Ledger"]
@@ -89,8 +89,12 @@ class Ledger(PublishingLedger):
         engine = open_engine(location, mode="rwc")
         try:
             with writing(engine) as connection:
+                expect_empty(connection)
                 migrate(connection)
                 connection.execute(insert(META).values(key="origin", value=key_file.origin))
+        except LedgerThereError:
+            engine.dispose()  # another process was faster, and the ledger is its own
+            raise
         except BaseException:
             engine.dispose()
             discard(location)  # nobody can have used what was never finished

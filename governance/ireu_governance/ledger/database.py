@@ -27,6 +27,7 @@ __all__ = [
     "expect_there",
     "expected_triggers",
     "guarding",
+    "insert_entries",
     "is_database_error",
     "is_there",
     "open_engine",
@@ -37,6 +38,8 @@ __all__ = [
     "stream",
     "writing",
 ]
+
+Row = tuple[object, ...]
 
 DEFAULT_TIMEOUT_S: Final = 10.0  # wait for another writer; an append holds the lock for milliseconds
 _PAGE: Final = 500  # rows that are fetched at once; a whole ledger need not fit into memory
@@ -200,6 +203,19 @@ def stream(connection: Connection, query: str, values: Mapping[str, object]) -> 
     cursor.execute(query, values)
     while rows := cursor.fetchmany(_PAGE):
         yield from rows
+
+
+def insert_entries(connection: Connection, rows: Sequence[Row], *, nodes: Sequence[Row], cases: Sequence[Row]) -> None:
+    """Insert entries with what belongs to them.
+
+    Args:
+        connection: In a transaction that holds the write lock.
+        rows: Values of seq, kind, recorded_at, prev, leaf_hash and envelope, at least one row, in order.
+        nodes: Values of level, index and hash.
+        cases: Values of case_id and seq.
+    """
+    database = postgres if _is_postgres(connection) else sqlite
+    database.insert_entries(connection, rows, nodes, cases)
 
 
 @contextmanager

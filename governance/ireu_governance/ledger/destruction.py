@@ -45,6 +45,7 @@ def destroying(path: Path, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Iterator[
     """
     uri = f"file:{quote(str(path.absolute()))}?mode=rw"
     with (
+        file_errors(),
         database_errors(),
         closing(sqlite3.connect(uri, uri=True, timeout=timeout_s, isolation_level=None)) as connection,
     ):
@@ -57,7 +58,8 @@ def destroying(path: Path, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Iterator[
         try:
             yield connection
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # a full disk, for one, has ended it already
+                connection.execute("ROLLBACK")
             connection.execute("PRAGMA journal_mode = DELETE")
             raise
         connection.execute("COMMIT")

@@ -88,7 +88,7 @@ class Vault:
 
         Args:
             folder: Where the vault shall be.
-            key_path: Where its master key shall be; not in the same folder, whose copies would hold both.
+            key_path: Where its master key shall be; not below the same folder, whose copies would hold both.
 
         Returns:
             The vault, open.
@@ -98,15 +98,19 @@ class Vault:
             LedgerError: It cannot be made.
         """
         path = folder / _FILE
-        if key_path.absolute().parent == folder.absolute():
+        if folder.resolve() in key_path.resolve().parents:
             raise ConfigError("The vault's key must not lie in the vault: copies would hold both.")
         if path.exists() or key_path.exists():
             raise ConfigError("There is a vault, or a key of one, already.", code=ErrorCode.WORKSPACE_EXISTS)
         master_key = new_key()
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_new(key_path, master_key)
             write_new(path, b"")
+            try:
+                write_new(key_path, master_key)
+            except OSError:
+                path.unlink()
+                raise
         except OSError as error:
             raise LedgerError(f"The vault cannot be made: {error.strerror}.") from error
         engine = open_engine(path, mode="rw", pragmas=PRAGMAS)

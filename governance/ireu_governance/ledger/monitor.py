@@ -14,11 +14,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import Final
-
-from pydantic import BaseModel, computed_field
 
 from ireu_governance.core import merkle
 from ireu_governance.core.checkpoint import Checkpoint
@@ -29,77 +27,14 @@ from ireu_governance.core.keys import KeyFile, Role
 from ireu_governance.core.log_checkpoint import verified_checkpoint
 from ireu_governance.core.policy import Policy
 from ireu_governance.core.tiles import TILE_WIDTH
-from ireu_governance.core.verdict import Verdict
 from ireu_governance.ledger.log_source import LogSource
+from ireu_governance.ledger.monitor_report import Alarm, AlarmKind, MonitorReport
 from ireu_governance.ledger.monitor_state import MonitorState, load_state, save_state
 from ireu_governance.ledger.records import read_statement
 
 __all__ = ["Alarm", "AlarmKind", "MonitorReport", "follow", "look"]
 
 MAX_ALARMS: Final = 100  # one changed entry makes all after it wrong; the first ones tell where
-
-
-class AlarmKind(StrEnum):
-    """What a monitor raises an alarm about."""
-
-    CHECKPOINT = "checkpoint-invalid"
-    KEYS = "keys-changed"
-    WITNESS = "witness-quorum"
-    ROLLBACK = "rolled-back"
-    FORK = "forked"
-    MISSING = "missing"
-    ENTRY = "entry-invalid"
-    TREE = "tree-mismatch"
-
-
-class Alarm(BaseModel):
-    """One thing that is wrong.
-
-    Attributes:
-        kind: What kind of thing.
-        entry: Number of the entry that it is about, if it is about one.
-        message: A sentence for people.
-    """
-
-    kind: AlarmKind
-    entry: int | None = None
-    message: str
-
-
-class MonitorReport(BaseModel):
-    """What a monitor found when it looked.
-
-    Attributes:
-        origin: Name of the log.
-        previous_size: Size of the last head that was believed; None the first time.
-        size: Size of the head that the log shows now; None when it shows no valid one.
-        root: Its root in hex.
-        checkpoint: The signed head that the log shows, as evidence.
-        believed: The signed head that was believed before.
-        entries: Number of new entries by kind.
-        witnesses: Names of the policy's witnesses that cosigned.
-        alarms: All that is wrong.
-        fork_proof: The proof of a fork, if there is one, for others to check.
-        advanced: Whether the monitor's file moved on.
-    """
-
-    origin: str
-    previous_size: int | None
-    size: int | None = None
-    root: str | None = None
-    checkpoint: str | None = None
-    believed: str | None = None
-    entries: dict[str, int] = {}
-    witnesses: tuple[str, ...] = ()
-    alarms: tuple[Alarm, ...] = ()
-    fork_proof: str | None = None
-    advanced: bool = False
-
-    @computed_field  # type: ignore[prop-decorator]
-    @property
-    def verdict(self) -> Verdict:
-        """`does-not-hold` with any alarm, else `holds`."""
-        return Verdict.DOES_NOT_HOLD if self.alarms else Verdict.HOLDS
 
 
 def follow(
@@ -202,14 +137,13 @@ class _Visit:
             self.alarms.append(Alarm(kind=kind, entry=entry, message=message))
 
     def follow_keys(self) -> None:
-        beside = self.source.key_file()
-        if beside is None or beside.digest == self.key_file.digest or beside.version < self.key_file.version:
-            return  # an old key file beside the log only makes the log look worse than it is
         try:
-            between = [
-                self.source.older_key_file(version) for version in range(self.key_file.version + 1, beside.version)
-            ]
-            self.key_file = self.key_file.follow([*between, beside])
+            beside = self.source.key_file()
+            if beside is None or beside.digest == self.key_file.digest or beside.version < self.key_file.version:
+                return  # an old key file beside the log only makes the log look worse than it is
+            # One by one: a version that does not follow ends it, however many the log has in store.
+            between = map(self.source.older_key_file, range(self.key_file.version + 1, beside.version))
+            self.key_file = self.key_file.follow(chain(between, [beside]))
         except (InputError, VerificationError) as error:
             self.alarm(AlarmKind.KEYS, f"The keys beside the log do not follow from those known: {error.message}")
             raise _StopError from error
@@ -242,10 +176,14 @@ class _Visit:
                 f"The log had {known.size} entries and signed for them; now it shows {self.head.size}.",
             )
             raise _StopError
-        # Both notes go into the comparison with today's keys: a head that was believed once stays evidence.
-        found = compare(
-            self.before.checkpoint, self.text, key_file=self.key_file, read=self.source.tree(self.head.size)
-        )
+        try:
+            found = compare(
+                self.before.checkpoint, self.text, key_file=self.key_file, read=self.source.tree(self.head.size)
+            )
+        except VerificationError:
+            # Its key has been revoked since, so it proves nothing to others any more. It was believed, and the own
+            # tree, which it is the root of, is what the log has to continue in any case.
+            return
         if found.relation is Relation.FORK and found.fork is not None:
             self.fork_proof = found.fork.to_bytes().decode("utf-8")
             self.alarm(AlarmKind.FORK, f"The log is forked. {found.reason}")
@@ -292,7 +230,12 @@ class _Visit:
 
     def _verify(self, seq: int, entry: bytes, last_leaf: bytes, last_time: str) -> str:
         try:
-            statement = read_statement(Envelope.from_bytes(entry), self.key_file.keys(Role.RECORD, at_size=seq))
+            envelope = Envelope.from_bytes(entry)
+            statement = read_statement(envelope, self.key_file.keys(Role.RECORD, at_size=seq))
+            for signature in envelope.signatures:
+                self.key_file.expect_valid(
+                    signature.keyid, size=seq, time=statement.predicate.recorded_at, check="record-signature"
+                )
         except (InputError, VerificationError) as error:
             self.alarm(AlarmKind.ENTRY, f"The entry does not hold: {error.message}", seq)
             return last_time

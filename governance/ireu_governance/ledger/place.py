@@ -8,18 +8,18 @@ from typing import Final
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from ireu_governance.core import merkle
 from ireu_governance.core.envelope import Envelope
 from ireu_governance.core.errors import InputError
 from ireu_governance.core.keys import Signer
+from ireu_governance.core.spelling import spell
 from ireu_governance.core.statement import STATEMENT_TYPE, Draft, Statement, predicate_type
 from ireu_governance.core.validation import describe
 from ireu_governance.ledger.continuity import State
+from ireu_governance.ledger.database import insert_entries
 from ireu_governance.ledger.records import FIRST_PREV, Entry, case_ids
-from ireu_governance.ledger.spelling import spell
-from ireu_governance.ledger.tables import ENTRIES, ENTRY_CASES, NODES
 
 __all__ = ["Prepared", "prepare", "sign_entries", "store_entries"]
 
@@ -134,26 +134,10 @@ def store_entries(
     Returns:
         The new end.
     """
-    rows = [
-        {
-            "seq": each.seq,
-            "kind": each.kind,
-            "recorded_at": each.recorded_at,
-            "prev": each.prev,
-            "leaf_hash": each.leaf_hash,
-            "envelope": each.envelope,
-        }
-        for each in entries
-    ]
-    connection.execute(insert(ENTRIES), rows)
+    rows = [(each.seq, each.kind, each.recorded_at, each.prev, each.leaf_hash, each.envelope) for each in entries]
     nodes, frontier = merkle.extend(state.size, state.frontier, [each.leaf_hash for each in entries])
-    inner = [{"level": level, "index": index, "hash": hash_} for (level, index), hash_ in nodes if level > 0]
-    if inner:
-        connection.execute(insert(NODES), inner)
-    pairs = [
-        {"case_id": case, "seq": each.seq} for each, what in zip(entries, prepared, strict=True) for case in what.cases
-    ]
-    if pairs:
-        connection.execute(insert(ENTRY_CASES), pairs)
+    inner = [(level, index, hash_) for (level, index), hash_ in nodes if level > 0]
+    pairs = [(case, each.seq) for each, what in zip(entries, prepared, strict=True) for case in what.cases]
+    insert_entries(connection, rows, nodes=inner, cases=pairs)
     last = entries[-1]
     return State(last.seq + 1, last.leaf_hash, last.recorded_at, frontier)

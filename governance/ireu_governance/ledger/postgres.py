@@ -19,14 +19,23 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import QueuePool
 
 from ireu_governance.core.errors import ConfigError, ErrorCode, LedgerError, MissingExtraError
+from ireu_governance.ledger.postgres_triggers import APPEND_ONLY, TRIGGERS, stored_triggers
 
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["TRIGGERS", "driver_errors", "has_ledger", "meaning_of", "open_engine", "stored_triggers", "stream"]
+__all__ = [
+    "TRIGGERS",
+    "driver_errors",
+    "has_ledger",
+    "insert_entries",
+    "meaning_of",
+    "open_engine",
+    "stored_triggers",
+    "stream",
+]
 
 _LOCK_CLASS: Final = 0x49524555  # "IREU": apart from other applications' advisory locks
-_APPEND_ONLY: Final = ("entries", "nodes", "checkpoints", "cosignatures", "stamps", "entry_cases", "meta")
 
 # One round trip: the lock first, in a statement of its own. It is bound to the table that the queries will find,
 # whatever the search path; before there is one, to the schema. `remote_apply` promises more than `on`, and stays.
@@ -40,85 +49,24 @@ _BEGIN_WRITE: Final = (
 )
 _BEGIN_READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = {timeout_ms}"
 
+# One round trip for any number of rows, and one plan. The triggers see each row after those before it.
+_INSERT: Final = """
+WITH of_tree AS (
+    INSERT INTO nodes (level, "index", hash)
+    SELECT * FROM unnest(%(levels)b::integer[], %(indices)b::bigint[], %(hashes)b::bytea[])
+), of_cases AS (
+    INSERT INTO entry_cases (case_id, seq) SELECT * FROM unnest(%(cases)b::text[], %(case_seqs)b::bigint[])
+)
+INSERT INTO entries (seq, kind, recorded_at, prev, leaf_hash, envelope)
+SELECT * FROM unnest(%(seqs)b::bigint[], %(kinds)b::text[], %(times)b::text[], %(prevs)b::bytea[],
+    %(leaves)b::bytea[], %(envelopes)b::bytea[]) AS new (seq) ORDER BY seq
+"""
+_ENTRY: Final = ("seqs", "kinds", "times", "prevs", "leaves", "envelopes")
+_NODE: Final = ("levels", "indices", "hashes")
+_CASE: Final = ("cases", "case_seqs")
+
 _PARAMETER: Final = re.compile(r"(?<!:):(\w+)")
 _WALKS: Final = count()
-
-_ROW, _BEFORE, _INSERT, _DELETE, _UPDATE, _TRUNCATE = 1, 2, 4, 8, 16, 32  # the bits of pg_trigger.tgtype
-
-REFUSE_BODY: Final = (
-    "BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation'; END"
-)
-
-
-def _insert_body(condition: str, message: str) -> str:
-    return (
-        f"BEGIN IF {condition} THEN RAISE EXCEPTION '{message}'"
-        " USING ERRCODE = 'integrity_constraint_violation'; END IF; RETURN NEW; END"
-    )
-
-
-def _of_checkpoint(table: str) -> tuple[str, str, str]:
-    body = _insert_body(
-        "NOT EXISTS (SELECT 1 FROM checkpoints WHERE size = NEW.size)",
-        f"{table} are about a checkpoint that is there",
-    )
-    return f"{table}_of_checkpoint", table, body
-
-
-_INSERT_TRIGGERS: Final = (
-    (
-        "entries_in_order",
-        "entries",
-        _insert_body(
-            "NEW.seq <> coalesce((SELECT max(seq) + 1 FROM entries), 0)"
-            " OR NEW.prev <> coalesce((SELECT leaf_hash FROM entries ORDER BY seq DESC LIMIT 1),"
-            " decode(repeat('00', 32), 'hex'))",
-            "an entry must continue the last one",
-        ),
-    ),
-    (
-        "checkpoints_in_order",
-        "checkpoints",
-        _insert_body(
-            "NEW.size <= coalesce((SELECT max(size) FROM checkpoints), -1)"
-            " OR NEW.number <> coalesce((SELECT max(number) + 1 FROM checkpoints), 0)"
-            " OR NEW.size > coalesce((SELECT max(seq) + 1 FROM entries), 0)",
-            "a checkpoint must follow the last one and cover what is there",
-        ),
-    ),
-    _of_checkpoint("cosignatures"),
-    _of_checkpoint("stamps"),
-)
-
-
-def _spell(table: str, kind: int, body: str) -> str:
-    # As `stored_triggers` spells them: enabled (A) also for replication, search path pinned to the schema.
-    return f"{table} {kind} A pinned {body}"
-
-
-TRIGGERS: Final[dict[str, str]] = {
-    **{
-        f"{table}_no_{action}": _spell(table, _BEFORE | bit, REFUSE_BODY)
-        for table in _APPEND_ONLY
-        for action, bit in (("update", _UPDATE), ("delete", _DELETE), ("truncate", _TRUNCATE))
-    },
-    **{name: _spell(table, _ROW | _BEFORE | _INSERT, body) for name, table, body in _INSERT_TRIGGERS},
-}
-"""Every trigger of a ledger, by name, in the words of `stored_triggers`."""
-
-_STORED: Final = """
-SELECT t.tgname, concat_ws(' ', c.relname, t.tgtype::text, t.tgenabled::text,
-    CASE WHEN p.proconfig = ARRAY['search_path=' || quote_ident(n.nspname) || ', pg_temp']
-        AND t.tgqual IS NULL AND NOT p.prosecdef AND l.lanname = 'plpgsql' THEN 'pinned' ELSE 'loose' END,
-    p.prosrc)
-FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_language l ON l.oid = p.prolang
-WHERE NOT t.tgisinternal AND c.relname::text = ANY(%(tables)s) AND pg_table_is_visible(c.oid)
-UNION ALL SELECT r.rulename, 'rule' FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
-WHERE c.relkind IN ('r', 'p') AND c.relname::text = ANY(%(tables)s) AND pg_table_is_visible(c.oid)
-UNION ALL SELECT 'row security of ' || c.relname, 'policy' FROM pg_class c
-WHERE c.relrowsecurity AND c.relname::text = ANY(%(tables)s) AND pg_table_is_visible(c.oid)
-"""
 
 
 def open_engine(url: str, *, write: bool, timeout_s: float) -> Engine:
@@ -189,6 +137,21 @@ def _expect_durable(connection: psycopg.Connection[tuple[object, ...]]) -> None:
         )
 
 
+def insert_entries(
+    connection: Connection,
+    entries: Sequence[tuple[object, ...]],
+    nodes: Sequence[tuple[object, ...]],
+    cases: Sequence[tuple[object, ...]],
+) -> None:
+    """Insert entries with what belongs to them; see `ireu_governance.ledger.database.insert_entries`."""
+    values = {
+        name: [row[place] for row in rows]
+        for names, rows in ((_ENTRY, entries), (_NODE, nodes), (_CASE, cases))
+        for place, name in enumerate(names)
+    }
+    connection.exec_driver_sql(_INSERT, values)
+
+
 def stream(
     connection: Connection, query: str, values: Mapping[str, object], *, page: int
 ) -> Iterator[Sequence[object]]:
@@ -215,17 +178,8 @@ def stream(
 def has_ledger(connection: Connection) -> bool:
     """Return whether the database holds a ledger, or a table that would be in the way of one."""
     query = "SELECT count(to_regclass(name)) FROM unnest(%(tables)s::text[]) AS wanted (name)"
-    found = connection.exec_driver_sql(query, {"tables": [*_APPEND_ONLY, "alembic_version"]}).scalar_one()
+    found = connection.exec_driver_sql(query, {"tables": [*APPEND_ONLY, "alembic_version"]}).scalar_one()
     return bool(found)
-
-
-def stored_triggers(connection: Connection) -> dict[str, str]:
-    """Return the triggers that the ledger's tables really have, by name, with what they do.
-
-    Rules and row-level security are listed too: they can change what is written or read, and a ledger has none.
-    """
-    rows = connection.exec_driver_sql(_STORED, {"tables": list(_APPEND_ONLY)})
-    return {str(name): str(text) for name, text in rows}
 
 
 def driver_errors() -> tuple[type[Exception], ...]:

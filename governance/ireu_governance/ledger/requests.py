@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Final
 
@@ -59,7 +60,8 @@ class Requests:
 
         Raises:
             InputError: The text is empty or too long, or the day lies in the future or before the law.
-            LedgerError: The ledger or the vault cannot be written; nothing is left of the text.
+            LedgerError: The ledger or the vault cannot be written; nothing is left of the text, unless the ledger
+                has the request after all, or cannot be asked: then `Eraser.expire` takes out what it never named.
         """
         size = len(text.encode("utf-8", "surrogatepass"))
         if not text.strip():
@@ -79,7 +81,7 @@ class Requests:
             due_at = end_of_day(due_day(day))
             self._append(case_id, commitment, "received", happened_at=_moment(day), due_at=due_at)
         except BaseException:
-            self._vault.discard([case_id])
+            self._take_back(case_id)
             raise
         self._publish(case_id)
         return read_request(self._ledger, case_id)
@@ -199,6 +201,12 @@ class Requests:
             self._append(case_id, commitment, event, happened_at=happened_at, **fields(state))
         self._publish(case_id)
         return read_request(self._ledger, case_id)
+
+    def _take_back(self, case_id: str) -> None:
+        """Discard what was put in, unless the ledger has it: the answer to a commit that was made can be lost."""
+        with suppress(IreuError):
+            if not self._ledger.find_case(case_id):
+                self._vault.discard([case_id])
 
     def _publish(self, case_id: str) -> None:
         """Publish the head; the step is recorded in any case, and must not be taken for undone."""

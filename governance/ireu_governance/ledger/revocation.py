@@ -59,16 +59,7 @@ def read_withdrawals(ledger: LedgerReader, *, stop: int | None = None) -> list[S
     for entry in ledger.entries(stop=stop, kind="revocation"):
         predicate = ledger.statement(entry).predicate
         if isinstance(predicate, Revocation):
-            found.append(
-                StatusEntry(
-                    id=predicate.certificate_id,
-                    status=predicate.status,
-                    since=predicate.recorded_at,
-                    reason=predicate.reason,
-                    replaced_by=predicate.replaced_by,
-                    seq=entry.seq,
-                )
-            )
+            found.append(StatusEntry.of(predicate))
     return found
 
 

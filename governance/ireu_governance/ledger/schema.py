@@ -7,15 +7,34 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect, text
 
-from ireu_governance.core.errors import LedgerError
+from ireu_governance.core.errors import ConfigError, ErrorCode, LedgerError
 from ireu_governance.ledger.tables import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-__all__ = ["check_schema", "expect_schema", "migrate", "stored_version"]
+__all__ = ["LedgerThereError", "check_schema", "expect_empty", "expect_schema", "migrate", "stored_version"]
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class LedgerThereError(ConfigError):
+    """A database that should become a new ledger holds one by now."""
+
+    default_code = ErrorCode.WORKSPACE_EXISTS
+
+
+def expect_empty(connection: Connection) -> None:
+    """Refuse a database that holds a ledger: of two processes that make one at once, the second finds it here.
+
+    Args:
+        connection: In a transaction that holds the write lock.
+
+    Raises:
+        LedgerThereError: It does.
+    """
+    if inspect(connection).has_table("alembic_version"):
+        raise LedgerThereError("There is a ledger already; a ledger is never written over.")
 
 
 def migrate(connection: Connection) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.pool import QueuePool
 from ireu_governance.core.errors import ErrorCode, LedgerError
 from ireu_governance.ledger.turns import lined_up
 
-__all__ = ["LEDGER_PRAGMAS", "SUFFIXES", "TRIGGERS", "meaning_of", "open_engine", "stored_triggers"]
+__all__ = ["LEDGER_PRAGMAS", "SUFFIXES", "TRIGGERS", "insert_entries", "meaning_of", "open_engine", "stored_triggers"]
 
 # FULL: a commit is on the disk before it is acknowledged. With NORMAL a power cut could take it back.
 LEDGER_PRAGMAS: Final = ("synchronous = FULL",)
@@ -100,6 +100,25 @@ TRIGGERS: Final[dict[str, str]] = dict(
     ]
 )
 """Every trigger of a ledger, by name, with the statement that makes it."""
+
+
+_INSERTS: Final = (
+    "INSERT INTO entries (seq, kind, recorded_at, prev, leaf_hash, envelope) VALUES (?, ?, ?, ?, ?, ?)",
+    'INSERT INTO nodes (level, "index", hash) VALUES (?, ?, ?)',
+    "INSERT INTO entry_cases (case_id, seq) VALUES (?, ?)",
+)
+
+
+def insert_entries(
+    connection: Connection,
+    entries: Sequence[tuple[object, ...]],
+    nodes: Sequence[tuple[object, ...]],
+    cases: Sequence[tuple[object, ...]],
+) -> None:
+    """Insert entries with what belongs to them; see `ireu_governance.ledger.database.insert_entries`."""
+    for query, rows in zip(_INSERTS, (entries, nodes, cases), strict=True):
+        if rows:
+            connection.exec_driver_sql(query, list(rows))
 
 
 def open_engine(

@@ -1,4 +1,4 @@
-"""Time stamps: asking an authority for them, keeping them for checkpoints, and what they say about entries.
+"""Time stamps of checkpoints, and what they say about entries; `time_authorities` asks for them.
 
 A stamp over a checkpoint bounds the times of entries from both sides. Entries that the checkpoint covers were
 there by then, so none of them can be dated later. Entries after it came later, so none can be dated earlier: who
@@ -7,28 +7,25 @@ sets a clock back to record something under an older date is found by the stamps
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import Final, Protocol
-from urllib.parse import urlsplit
+from typing import Final
 
 from ireu_governance.core.certificate_trust import CLOCK_TOLERANCE_S, STAMPING_TOLERANCE_S
 from ireu_governance.core.checkpoint import Checkpoint, SignedNote
-from ireu_governance.core.errors import ConfigError, ErrorCode, InputError, MissingExtraError, VerificationError
+from ireu_governance.core.errors import ErrorCode, InputError, VerificationError
 from ireu_governance.core.times import parse_time
-from ireu_governance.core.timestamp import (
-    MAX_TOKEN_BYTES,
-    TsaRoots,
-    build_request,
-    open_reply,
-    stated_time,
-    verify_token,
-)
+from ireu_governance.core.timestamp import TsaRoots, stated_time, verify_token
 from ireu_governance.ledger.append import Ledger
 from ireu_governance.ledger.findings import Finding, FindingKind, FindingList
+from ireu_governance.ledger.time_authorities import (
+    CommandAuthority,
+    HttpAuthority,
+    TimeAuthority,
+    obtain_token,
+    open_authority,
+)
 
 __all__ = [
     "CommandAuthority",
@@ -45,153 +42,6 @@ __all__ = [
 ]
 
 STAMPS_EVERY_S: Final = 24 * 3600  # the newest stamp bounds how far an entry can be backdated unnoticed
-TIMEOUT_S: Final = 30.0
-
-_QUERY: Final = "application/timestamp-query"
-_REPLY: Final = "application/timestamp-reply"
-_HINT: Final = "Try again later, or use another authority; nothing was changed."
-
-
-class TimeAuthority(Protocol):
-    """Whatever answers RFC 3161 requests."""
-
-    @property
-    def name(self) -> str:
-        """What to call it in records, without secrets."""
-        ...
-
-    def ask(self, request: bytes) -> bytes:
-        """Return the answer to a request, both in DER; `ConfigError` if there is none."""
-        ...
-
-
-@dataclass(frozen=True)
-class HttpAuthority:
-    """An authority that is reached by HTTP (RFC 3161, section 3.4). Redirections are not followed.
-
-    Attributes:
-        url: Where it is. Plain HTTP will do: its answers are signed, and what it gets is a digest.
-    """
-
-    url: str
-
-    @property
-    def name(self) -> str:
-        """The host; the rest of the address may hold an account."""
-        return urlsplit(self.url).hostname or "http"
-
-    def ask(self, request: bytes) -> bytes:
-        """Return the answer to a request.
-
-        Args:
-            request: In DER.
-
-        Raises:
-            ConfigError: The authority cannot be reached, or answers with something else.
-            MissingExtraError: The `server` part of ireu is not installed.
-        """
-        try:
-            import httpx2
-        except ModuleNotFoundError:
-            raise MissingExtraError("server", "Asking a time-stamping authority by HTTP") from None
-        headers = {"Content-Type": _QUERY, "Accept": _REPLY}
-        try:
-            with (
-                httpx2.Client(follow_redirects=False, timeout=TIMEOUT_S) as client,
-                client.stream("POST", self.url, content=request, headers=headers) as answer,
-            ):
-                kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-                if answer.status_code != 200 or kind != _REPLY:
-                    raise _unavailable(self.name, f"it answers with status {answer.status_code} and no time stamp")
-                data = b""
-                for part in answer.iter_bytes():
-                    data += part
-                    if len(data) > MAX_TOKEN_BYTES:
-                        raise _unavailable(self.name, "its answer is too large")
-                return data
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise _unavailable(self.name, type(error).__name__) from None
-
-
-@dataclass(frozen=True)
-class CommandAuthority:
-    """A local command that reads a request on its standard input and writes the answer to its standard output.
-
-    Attributes:
-        command: Program and arguments; no shell is involved.
-        folder: Where it runs.
-    """
-
-    command: tuple[str, ...]
-    folder: Path | None = None
-
-    @property
-    def name(self) -> str:
-        """The program's name."""
-        return Path(self.command[0]).name
-
-    def ask(self, request: bytes) -> bytes:
-        """Return the answer to a request; `ConfigError` if the command fails."""
-        try:
-            done = subprocess.run(
-                self.command, input=request, capture_output=True, timeout=TIMEOUT_S, check=False, cwd=self.folder
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise _unavailable(self.name, type(error).__name__) from None
-        if done.returncode != 0 or not done.stdout:
-            raise _unavailable(self.name, f"it ended with code {done.returncode}")
-        if len(done.stdout) > MAX_TOKEN_BYTES:
-            raise _unavailable(self.name, "its answer is too large")
-        return done.stdout
-
-
-def open_authority(
-    *, url: str | None, command: Sequence[str] | None = None, folder: Path | None = None
-) -> TimeAuthority | None:
-    """Return the authority of the settings, or None if there is none.
-
-    Args:
-        url: Setting ``timestamp_url``.
-        command: Setting ``timestamp_command``, which wins.
-        folder: Where the command runs.
-
-    Raises:
-        ConfigError: The address is none that can be asked.
-    """
-    if command:
-        return CommandAuthority(tuple(command), folder)
-    if url is None:
-        return None
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigError("The setting 'timestamp_url' is no http or https address.", hint="Mend it in ireu.toml.")
-    return HttpAuthority(url)
-
-
-def obtain_token(authority: TimeAuthority, message: bytes, *, roots: TsaRoots | None = None) -> bytes:
-    """Get some bytes stamped.
-
-    Args:
-        authority: Whom to ask.
-        message: The bytes; the authority gets their digest only.
-        roots: Whom readers will trust; with them the token is verified before it is used.
-
-    Returns:
-        The token in DER.
-
-    Raises:
-        ConfigError: The authority gave no token for these bytes (code ``timestamp-unavailable``).
-        MissingExtraError: A part of ireu is missing.
-    """
-    request = build_request(message)
-    reply = authority.ask(request.data)
-    try:
-        token = open_reply(reply, request)
-        if roots is not None:
-            verify_token(token, message, roots=roots)
-    except (InputError, VerificationError) as error:
-        raise _unavailable(authority.name, error.message.rstrip(".")) from None
-    return token
 
 
 def checkpoint_message(text: str) -> bytes:
@@ -352,11 +202,3 @@ def _tighter(one: datetime | None, other: datetime | None, *, smallest: bool) ->
     if one is None or other is None:
         return one or other
     return min(one, other) if smallest else max(one, other)
-
-
-def _unavailable(name: str, why: str) -> ConfigError:
-    return ConfigError(
-        f"The time-stamping authority '{name}' gave no time stamp: {why}.",
-        hint=_HINT,
-        code=ErrorCode.TIMESTAMP_UNAVAILABLE,
-    )

@@ -20,6 +20,7 @@ from ireu_governance.ledger.destruction import destroy_file
 __all__ = ["Traces", "remove_traces"]
 
 _RECORD: Final = "run.json"
+_OLD: Final = ".run.json.old"
 
 
 @dataclass(frozen=True)
@@ -52,23 +53,24 @@ def remove_traces(root: Path, case_ids: Collection[str]) -> Traces:
     removed: list[str] = []
     unreadable: list[str] = []
     for folder in sorted(path for path in (root / "runs").glob("*") if path.is_dir()):
-        record = _read(folder / _RECORD)
+        path, old = folder / _RECORD, folder / _OLD
+        if old.is_file() and not path.exists():
+            old.replace(path)  # a process was stopped below, between taking the record away and writing it anew
+        record = _read(path)
         if record is None:
             if any(folder.iterdir()):
                 unreadable.append(folder.relative_to(root).as_posix())
             continue
         if not set(case_ids) & set(_cases(record)):
             continue
-        files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != _RECORD]
+        files = [each for each in sorted(folder.rglob("*")) if each.is_file() and each.name != _RECORD]
         partial = root / "encoders" / f".{folder.name}.partial"
-        files += [path for path in sorted(partial.rglob("*")) if path.is_file()]
-        for path in files:
-            destroy_file(path)
-            removed.append(path.relative_to(root).as_posix())
+        files += [each for each in sorted(partial.rglob("*")) if each.is_file()]
+        for each in files:
+            destroy_file(each)
+            removed.append(each.relative_to(root).as_posix())
         if record.get("salt") or record.get("fingerprint"):
             ended = {**record, "salt": "", "fingerprint": ""}
-            path = folder / _RECORD
-            old = path.with_name(f".{_RECORD}.old")
             path.replace(old)  # so that the old bytes are overwritten, and not only their name given away
             write_atomically(path, json.dumps(ended, indent=2).encode(), mode=0o600)
             destroy_file(old)

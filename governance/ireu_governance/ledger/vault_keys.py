@@ -101,8 +101,7 @@ def exchange_master_key(vault_path: Path, key_path: Path, master_key: bytes) -> 
         The new key.
 
     Raises:
-        LedgerError: The vault cannot be written.
-        OSError: The key file cannot be written.
+        LedgerError: The vault or the key file cannot be written.
         VerificationError: The key of a case does not open, so that it was changed; nothing was exchanged.
     """
     fresh = new_key()

@@ -36,6 +36,7 @@ _PAGES: Final = (
     "entry",
     "check",
     "certificate",
+    "revocation",
 )
 """Modules of `ireu_governance.portal.pages`, in the order in which their paths are tried."""
 

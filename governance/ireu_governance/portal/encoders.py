@@ -58,6 +58,18 @@ def read_encoder(text: str) -> Any:
     text = text.strip()
     if not text:
         raise InputError("No encoder was named.", hint="Choose one of the list, or say where it is.")
+    try:
+        return _read(text)
+    except InputError:
+        # What it says of fields and patterns is for programs; nobody here has typed any.
+        raise InputError(
+            f"{text[:100]!r} is no place where an encoder can be.",
+            hint="Such are models:/name/3, models:/name@alias, https://…, a folder below the workspace"
+            " (encoders/…), and pipeline:folder.",
+        ) from None
+
+
+def _read(text: str) -> Any:
     if match := _MODEL.fullmatch(text):
         name, version, alias = match.groups()
         number = int(version) if version else None

@@ -16,7 +16,9 @@ from ireu_governance.core.statement import (
     Statement,
     Verification,
 )
-from ireu_governance.portal.wording import badge_of
+from ireu_governance.portal.score_series import score_label
+from ireu_governance.portal.timeline import ground_words
+from ireu_governance.portal.wording import badge_of, reason_words
 from ireu_governance.reports.figures import count, decimal, moment, percent
 from ireu_governance.reports.words import EVENTS
 
@@ -32,12 +34,13 @@ class EntryFact:
     Attributes:
         label: What it is.
         value: Text.
-        kind: ``text``, ``code`` for what is compared sign by sign, ``entry`` for the number of another entry, ``case``.
+        kind: ``text``, ``code`` for what is compared sign by sign, ``entry`` for the number of another entry, ``case``,
+            ``certificate``.
     """
 
     label: str
     value: str
-    kind: Literal["text", "code", "entry", "case"] = "text"
+    kind: Literal["text", "code", "entry", "case", "certificate"] = "text"
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def tell_entry(statement: Statement) -> EntryWords:
     if isinstance(said, Erasure):
         words = f"The evidence of {count(len(said.cases), 'case', 'cases')} was destroyed, and can be opened no more."
         entries = [EntryFact("Entry whose commitments cannot be opened", str(each), "entry") for each in said.entries]
-        reason = EntryFact("Reason", said.reason, "code")
+        reason = EntryFact("Reason", ground_words(said.reason))
         return EntryWords(words, (reason, *_cases([each.case_id for each in said.cases]), *entries[:_MAX_LISTED]))
     if isinstance(said, KeyChange):
         changes = [
@@ -89,7 +92,7 @@ def tell_entry(statement: Statement) -> EntryWords:
 def _tell_request(statement: Statement, said: RemovalRequest) -> EntryWords:
     tests = [
         EntryFact(
-            f"Test {each.name}",
+            f"Test: {score_label(each.name)}",
             f"recognised from a similarity of {decimal(each.threshold)} on, by {each.recogniser}; resurfaced when"
             f" more than {percent(each.max_match_rate)} are; at least {count(each.min_probes, 'probe', 'probes')}",
         )
@@ -132,7 +135,7 @@ def _tell_verification(statement: Statement, said: Verification) -> EntryWords:
         *_cases([each.case_id for each in said.cases]),
         *(
             EntryFact(
-                f"{score.name}, case {each.case_id[:8]}…",
+                f"{score_label(score.name)}, case {each.case_id[:8]}…",
                 f"{score.matches.matches} of {score.n} recognised (95 % bounds {percent(score.matches.lower_95)} to"
                 f" {percent(score.matches.upper_95)})",
             )
@@ -150,7 +153,7 @@ def _tell_event(said: RequestEvent) -> EntryWords:
     if said.due_at is not None:
         facts.append(EntryFact("To be answered by", moment(said.due_at)))
     if said.grounds:
-        facts.append(EntryFact("Grounds", ", ".join(said.grounds), "code"))
+        facts.append(EntryFact("Grounds", " ".join(ground_words(each) for each in said.grounds)))
     if said.recipients is not None:
         facts.append(EntryFact("Recipients that were told", str(said.recipients)))
     if said.removal_seq is not None:
@@ -160,12 +163,12 @@ def _tell_event(said: RequestEvent) -> EntryWords:
 
 def _tell_revocation(said: Revocation) -> EntryWords:
     facts = [
-        EntryFact("Certificate", said.certificate_id, "code"),
-        EntryFact("Reason", said.reason, "code"),
+        EntryFact("Certificate", said.certificate_id, "certificate"),
+        EntryFact("Reason", f"{reason_words(said.reason)} ({said.reason})"),
         EntryFact("About the removal in entry", str(said.removal_seq), "entry"),
     ]
     if said.replaced_by is not None:
-        facts.append(EntryFact("In its place", said.replaced_by, "code"))
+        facts.append(EntryFact("In its place", said.replaced_by, "certificate"))
     words = "counts no more" if said.status == "revoked" else "was replaced by another one"
     return EntryWords(f"A certificate {words}.", tuple(facts))
 

@@ -14,7 +14,7 @@ from ireu_governance.__about__ import __version__
 from ireu_governance.core.errors import InputError
 from ireu_governance.core.times import parse_time
 from ireu_governance.portal.assets import address_of_asset
-from ireu_governance.portal.wording import badge_of, kind_words
+from ireu_governance.portal.wording import badge_of, kind_words, problem_words, stamp_of_all, summary_words
 from ireu_governance.reports.figures import count, decimal, moment, percent, visible
 from ireu_governance.reports.words import EVENTS
 
@@ -44,7 +44,12 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        asset=address_of_asset, ireu_version=__version__, count=count, badge_of=badge_of, event_words=EVENTS
+        asset=address_of_asset,
+        ireu_version=__version__,
+        count=count,
+        badge_of=badge_of,
+        stamp_of_all=stamp_of_all,
+        event_words=EVENTS,
     )
     environment.filters.update(
         decimal=decimal,
@@ -54,6 +59,8 @@ def _environment() -> Environment:
         day=day,
         minute=minute,
         kind_words=kind_words,
+        problem_words=problem_words,
+        summary_words=summary_words,
         grouped=lambda number: f"{number:,}",
     )
     return environment

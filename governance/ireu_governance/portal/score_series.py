@@ -15,7 +15,7 @@ from ireu_governance.core.removal_predicates import Plan
 from ireu_governance.reports.words import SCORES
 from ireu_governance.service.case_files import CaseFile
 
-__all__ = ["Chart", "Mark", "ScorePoint", "ScoreSeries", "draw_chart", "make_series"]
+__all__ = ["Chart", "Mark", "ScorePoint", "ScoreSeries", "draw_chart", "make_series", "score_label"]
 
 WIDTH: Final = 720
 HEIGHT: Final = 260
@@ -135,7 +135,7 @@ def make_series(file: CaseFile, plans: Mapping[int, Plan]) -> list[ScoreSeries]:
             line = series.setdefault(
                 score["name"],
                 ScoreSeries(
-                    name=score["name"], label=_label(score["name"]), limit=limits.get(score["name"]), points=[]
+                    name=score["name"], label=score_label(score["name"]), limit=limits.get(score["name"]), points=[]
                 ),
             )
             line.limit = limits.get(score["name"], line.limit)
@@ -214,7 +214,8 @@ def draw_chart(series: Sequence[ScoreSeries]) -> Chart | None:
     )
 
 
-def _label(name: str) -> str:
+def score_label(name: str) -> str:
+    """Return a score's name in plain words, with the generator whose portraits it is about."""
     source, _, last = name.rpartition("/")
     words = SCORES[last].label if last in SCORES else name
     return words if source in ("", "features") else f"{words} ({source})"

@@ -162,7 +162,9 @@ def _fits(name: str, file: CaseFile) -> bool:
     if name in ("accept", "refuse"):
         return state == "received"
     if name == "extend":
-        was_extended = file.request is not None and any(each.event == "extended" for each in file.request.events)
+        if file.request is None or file.request.overdue:  # the person had to be told within the first month
+            return False
+        was_extended = any(each.event == "extended" for each in file.request.events)
         return state in ("received", "accepted") and not was_extended
     if name == "done":
         return state == "accepted" and bool(file.removals)

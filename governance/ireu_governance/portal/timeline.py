@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from ireu_governance.core.clock import day_of
 from ireu_governance.core.grounds import ERASURES, EXTENSIONS, GROUNDS, REFUSALS
+from ireu_governance.portal.rendering import day
 from ireu_governance.portal.wording import badge_of
 from ireu_governance.reports.figures import count
 from ireu_governance.reports.words import EVENTS
@@ -114,13 +115,13 @@ def ground_words(code: str) -> str:
 def _of_event(event: EventView) -> TimelineItem:
     parts = [ground_words(ground) for ground in event.grounds]
     if event.due_at is not None:
-        parts.insert(0, f"To be answered by {event.due_at[:10]}.")
+        parts.insert(0, f"To be answered by {day(event.due_at)}.")
     if event.recipients is not None:
         parts.append("There were no recipients." if event.recipients == 0 else f"{event.recipients} were told.")
     if event.removal_entry is not None:
         parts.append(f"By the removal in entry {event.removal_entry}.")
     if day_of(event.happened_at) != day_of(event.recorded_at):
-        parts.append(f"It happened on {event.happened_at[:10]}, and was recorded later.")
+        parts.append(f"It happened on {day(event.happened_at)}, and was recorded later.")
     return TimelineItem(
         recorded_at=event.recorded_at,
         title=EVENTS.get(event.event, event.event),

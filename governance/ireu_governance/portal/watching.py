@@ -9,11 +9,14 @@ from pydantic import BaseModel
 from ireu_governance.api.context import Context
 from ireu_governance.portal.encoders import EncoderChoice, describe_source
 from ireu_governance.service.alerts import Alert, Alerts
+from ireu_governance.service.case_views import CaseFile
+from ireu_governance.service.case_watching import alerts_about, places_of
 from ireu_governance.service.checks import Check, Checks
 from ireu_governance.service.deployments import Deployment, Deployments, read_source
 
 __all__ = [
     "AlertView",
+    "CasePlace",
     "CheckView",
     "DeploymentView",
     "alerts_of",
@@ -24,6 +27,7 @@ __all__ = [
     "view_of_alert",
     "view_of_check",
     "view_of_deployment",
+    "watch_of_case",
 ]
 
 
@@ -87,6 +91,22 @@ class AlertView(BaseModel):
     times: int
     acknowledged_at: str | None
     resolved_at: str | None
+
+
+class CasePlace(BaseModel):
+    """A deployment on which a case is tested.
+
+    Attributes:
+        deployment: The deployment, with the verdict of its last check over all cases.
+        verdict: What the last test there found for this case; None before the first.
+        entry: The entry that records it.
+        recorded_at: When.
+    """
+
+    deployment: DeploymentView
+    verdict: str | None
+    entry: int | None
+    recorded_at: str | None
 
 
 def deployments_of(context: Context) -> Deployments:
@@ -157,6 +177,30 @@ def view_of_alert(alert: Alert, names: dict[str, str]) -> AlertView:
         acknowledged_at=alert.acknowledged_at,
         resolved_at=alert.resolved_at,
     )
+
+
+def watch_of_case(context: Context, file: CaseFile) -> tuple[list[CasePlace], list[AlertView]]:
+    """Return where a case is tested, and the alerts that stand because of it.
+
+    Args:
+        context: The service.
+        file: What is recorded of the case.
+    """
+    found = places_of(context.store, file)
+    alerts = alerts_about(context.store, file, found)
+    places = [
+        CasePlace(
+            deployment=view_of_deployment(
+                each.deployment, open_alerts=sum(alert.deployment == each.deployment.id for alert in alerts)
+            ),
+            verdict=None if each.test is None else each.test.verdict,
+            entry=None if each.test is None else each.test.entry,
+            recorded_at=None if each.test is None else each.test.recorded_at,
+        )
+        for each in found
+    ]
+    names = {each.id: each.name for each in deployments_of(context).list(everything=True)} if alerts else {}
+    return places, [view_of_alert(each, names) for each in alerts]
 
 
 def deployment_choices(context: Context) -> list[EncoderChoice]:

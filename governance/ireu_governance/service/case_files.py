@@ -274,6 +274,7 @@ def _enter(file: CaseFile, statement: Statement) -> None:
                 known_encoder=predicate.known_encoder,
                 verdict=_verdict(predicate, file.case_id),
                 overall=predicate.verdict.value,
+                job=predicate.job,
                 scores=[each.model_dump(mode="json") for each in scores],
             )
         )

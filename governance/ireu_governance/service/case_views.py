@@ -48,6 +48,7 @@ class VerificationView(BaseModel):
         known_encoder: Whether that is the result of a recorded removal.
         verdict: What was found for the case.
         overall: What was found for all cases together.
+        job: Number of the re-test that the service made; null for tests that were made without it.
         scores: The measurements of the case.
     """
 
@@ -59,6 +60,7 @@ class VerificationView(BaseModel):
     known_encoder: bool
     verdict: str
     overall: str
+    job: str | None
     scores: list[dict[str, Any]]
 
 

@@ -49,6 +49,32 @@ def test_a_deployment_is_added_checked_paused_and_removed(ireu: Ireu, recorded: 
     assert (unknown.code, unknown.error["code"]) == (2, "case-unknown")
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (("--encoder", "/etc"), "'/etc' is no folder below the workspace"),
+        (("--encoder", "pipeline:../x"), "'pipeline:../x' is no folder below the workspace"),
+        (("--encoder", "models:/x"), "'models:/x' does not name an encoder"),
+        (("--encoder", "hf:x"), "'hf:x' does not name an encoder"),
+        (("--encoder", "testbed", "--case", "eba305db"), "'eba305db' is no case id"),
+    ],
+)
+def test_what_names_no_encoder_or_case_is_said_in_words(
+    ireu: Ireu, recorded: RecordedRemoval, typed: tuple[str, ...], said: str
+) -> None:
+    refused = ireu("-w", recorded.workspace.root, "deployment", "add", "live", *typed, "--json")
+    assert (refused.code, said in refused.error["message"]) == (2, True)
+    assert "encoders/RUN" in refused.error["hint"] or "ireu ledger log" in refused.error["hint"]
+
+
+def test_folder_that_is_not_there_is_watched_with_a_note(ireu: Ireu, recorded: RecordedRemoval) -> None:
+    w = ("-w", recorded.workspace.root, "deployment", "add")
+    (recorded.workspace.root / "encoders" / "there").mkdir(parents=True)
+    assert ireu(*w, "there", "--encoder", "./encoders/there/").err == ""
+    absent = ireu(*w, "absent", "--encoder", "encoders/absent")
+    assert (absent.code, "no folder 'encoders/absent' yet" in absent.err) == (0, True)
+
+
 def test_alerts_are_listed_and_acknowledged(ireu: Ireu, recorded: RecordedRemoval) -> None:
     w = ("-w", recorded.workspace.root)
     assert "No alert stands" in ireu(*w, "alert", "list").out

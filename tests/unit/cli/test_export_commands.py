@@ -63,6 +63,8 @@ def test_export_says_what_it_did(ireu: Ireu, recorded: RecordedRemoval, exported
         (("ledger", "audit", "--key", "keys.json"), "FOLDER"),
         (("ledger", "audit", "nowhere", "--key", "KEYS"), "nowhere"),
         (("ledger", "audit", ".", "--key", "KEYS"), "no exported log"),
+        (("ledger", "audit", "certificates", "--key", "KEYS"), "holds no exported ledger"),
+        (("ledger", "audit", "certificates", "--key", "KEYS", "--state", "x"), "--state is for the ledger"),
         (("ledger", "export"), "FOLDER"),
         (("ledger", "export", "."), "own folder"),
         (("ledger", "export", "/nowhere/at/all"), "/nowhere"),
@@ -127,6 +129,22 @@ def test_pack_without_the_pdf_part_says_what_is_missing(
     assert done.code == 0
     assert "ireu-sdk[pdf]" in done.out or "'pdf' part" in done.out
     assert ireu("certificate", "verify-pack", tmp_path / "x.zip", "--key", recorded.key_file).code == 0
+
+
+def test_withdrawn_certificate_is_packed_and_said_to_be(ireu: Ireu, recorded: RecordedRemoval, tmp_path: Path) -> None:
+    w = ("-w", recorded.workspace.root)
+    assert ireu(*w, "certificate", "revoke", recorded.certificate, "--reason", "resurfaced").code == 0
+    done = ireu(*w, "certificate", "pack", recorded.case_id, "-o", tmp_path / "case.zip")
+    assert (done.code, "✓ holds, ✗ revoked" in done.out) == (0, True)
+
+
+def test_pack_that_is_taken_for_a_certificate_is_no_proof_of_anything(
+    ireu: Ireu, recorded: RecordedRemoval, tmp_path: Path
+) -> None:
+    ireu("-w", recorded.workspace.root, "certificate", "pack", recorded.case_id, "-o", tmp_path / "case.zip")
+    done = ireu("certificate", "verify", tmp_path / "case.zip", "--key", recorded.key_file, "--json")
+    assert (done.code, done.error["code"]) == (2, "input-not-a-certificate")
+    assert "verify-pack" in done.error["hint"]
 
 
 def test_changed_pack_is_code_one(ireu: Ireu, recorded: RecordedRemoval, tmp_path: Path) -> None:

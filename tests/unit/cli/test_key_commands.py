@@ -206,3 +206,28 @@ def test_list_says_when_a_place_cannot_be_used(recorded_here: RecordedRemoval, m
     monkeypatch.setenv("IREU_SIGNER_LOG", "nowhere")
     listed = say(recorded_here.workspace.root, "keys", "list")
     assert "is no place for private keys" in listed["keys"][1]["private_key"]
+
+
+def test_version_that_does_not_exist_yet_is_not_exported(recorded_here: RecordedRemoval, tmp_path: Path) -> None:
+    refused = run(recorded_here.workspace.root, "keys", "export", tmp_path / "keys.json", "--version", "2")
+    assert isinstance(refused.exception, InputError)
+    assert (refused.exception.message, refused.exception.hint[:16]) == (
+        "There is no version 2 of the key file yet.",
+        "The newest is 1;",
+    )
+    assert not (tmp_path / "keys.json").exists()
+
+
+def test_log_lists_entries_that_count_for_nothing_beside_the_others(recorded_here: RecordedRemoval) -> None:
+    folder = recorded_here.workspace.root
+    say(folder, "keys", "rotate", "--role", "record", "--reason", "compromised", "--from-size", "2")
+    listed = run(folder, "ledger", "log", "--json")
+    assert listed.exit_code == 1
+    lines = json.loads(listed.stdout)["entries"]
+    assert [bool(line["problem"]) for line in lines] == [False, False, True, False]
+    assert (lines[1]["cases"], lines[2]["cases"], lines[2]["summary"]) == ([recorded_here.case_id], [], "")
+    told = run(folder, "ledger", "log").output
+    assert (recorded_here.case_id in told, "does-not-verify" in told) == (True, True)
+    refused = run(folder, "ledger", "show", "2").exception
+    assert isinstance(refused, VerificationError)
+    assert refused.message.startswith("Entry 2 does not verify")

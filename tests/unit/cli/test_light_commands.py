@@ -144,6 +144,24 @@ def test_doctor_says_which_line_installs_what_is_absent(ireu: Ireu, monkeypatch:
     assert "pip install 'ireu-sdk[ml]'" in ireu("doctor").out
 
 
+def test_doctor_looks_at_every_optional_part(ireu: Ireu, monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib import metadata
+
+    from ireu_cli.commands.doctor import BASE
+
+    def version(name: str) -> str:
+        if name in BASE:
+            return "1"
+        raise metadata.PackageNotFoundError(name)
+
+    parts = {
+        part for part in metadata.metadata("ireu-sdk").get_all("Provides-Extra") or () if part not in ("all", "dev")
+    }
+    monkeypatch.setattr(metadata, "version", version)
+    told = ireu("doctor").out
+    assert [part for part in sorted(parts) if f"'ireu-sdk[{part}]'" not in told] == []
+
+
 # The ledger, where it is wrong
 
 
@@ -253,6 +271,17 @@ def test_typing_error_is_code_two_and_the_right_word_is_suggested(
     as_json = ireu(*arguments, "--json")
     assert as_json.code == 2
     assert as_json.error["code"] == "bad-usage"
+
+
+def test_typing_error_leads_to_the_help_of_the_very_command(ireu: Ireu) -> None:
+    refused = ireu("certificate", "verify", "--json")
+    assert refused.error["hint"] == "See: ireu certificate verify --help"
+
+
+def test_groups_say_in_whole_sentences_what_their_commands_do(ireu: Ireu) -> None:
+    told = " ".join(ireu("ledger", "--help").out.split())
+    assert "Recompute everything from the rows and report ALL that is wrong, with entry numbers." in told
+    assert "..." not in told.partition("Commands:")[2]
 
 
 @pytest.mark.parametrize(

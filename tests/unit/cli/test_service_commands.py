@@ -60,6 +60,25 @@ def test_list_without_keys_says_how_to_make_one(ireu: Ireu, recorded: RecordedRe
     assert "ireu access create" in ireu("-w", recorded.workspace.root, "access", "list").out
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--deployment", "studio"), "'studio' is no number of a deployment"),
+        (("--encoder", "/etc"), "no folder below the workspace"),
+        (("--encoder", "testbed", "--case", "eba305db"), "'eba305db' is no case id"),
+        (("--encoder", "testbed", "--receipt", "absent/receipt.json"), "There is no folder 'absent'"),
+    ],
+)
+def test_order_that_a_service_would_refuse_is_not_sent(
+    ireu: Ireu, recorded: RecordedRemoval, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], said: str
+) -> None:
+    pytest.importorskip("httpx2", reason="the part 'server' is not installed")
+    monkeypatch.delenv("IREU_API_KEY", raising=False)
+    nobody = ("--server", "http://127.0.0.1:1", "--key", recorded.key_file)
+    refused = ireu("verify", *nobody, *words, "--json")
+    assert (refused.code, said in refused.error["message"]) == (2, True), refused.err
+
+
 def test_name_of_a_person_is_refused(ireu: Ireu, recorded: RecordedRemoval) -> None:
     done = ireu("-w", recorded.workspace.root, "access", "create", "--role", "viewer", "--name", "Jane Doe", "--json")
     assert (done.code, done.error["code"]) == (2, "input-malformed")

@@ -153,6 +153,13 @@ def test_heads_are_cosigned_over_the_network_and_a_fork_is_not(
 
 
 class TestMonitor:
+    def test_keys_that_are_believed_are_said_to_be(self, ireu: Ireu, recorded: RecordedRemoval, tmp_path: Path) -> None:
+        root = recorded.workspace.root
+        assert "believed from now on" in ireu("monitor", root, "--state", tmp_path / "a").out
+        assert "believed" not in ireu("monitor", root, "--state", tmp_path / "a").out
+        told = ireu("monitor", root, "--state", tmp_path / "b", "--key", recorded.key_file)
+        assert (told.code, "believed" in told.out) == (0, False)
+
     def test_growth_holds_and_a_fork_does_not(self, ireu: Ireu, recorded: RecordedRemoval, tmp_path: Path) -> None:
         root, state, out = recorded.workspace.root, tmp_path / "state", tmp_path / "fork.json"
         forked = fork(recorded, tmp_path / "forked")
@@ -238,6 +245,13 @@ class TestCompare:
         file.write_bytes(ForkProof("example.org/ireu", text, text).to_bytes())
         done = ireu("ledger", "compare", file, "--key", recorded.key_file, "--json")
         assert (done.code, done.error["code"]) == (2, "input-malformed")
+
+    def test_one_view_of_a_log_is_no_proof_and_wants_another_one(self, ireu: Ireu, recorded: RecordedRemoval) -> None:
+        root = recorded.workspace.root
+        for view, said in ((root, "nothing to compare it with"), (root / "checkpoint", "is no proof of a fork")):
+            done = ireu("ledger", "compare", view, "--key", recorded.key_file, "--json")
+            assert (done.code, said in done.error["message"]) == (2, True)
+            assert "ireu ledger compare A B" in done.error["hint"]
 
     def test_keys_beside_a_log_are_never_taken(
         self, ireu: Ireu, recorded: RecordedRemoval, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -268,6 +268,17 @@ def test_swaps_of_one_person_are_not_taken_for_those_of_another(tmp_path: Path) 
     assert caught.value.code is ErrorCode.PORTRAITS_UNPAIRED
 
 
+def test_person_whom_the_testbed_keeps_is_not_forgotten_and_the_others_are_named() -> None:
+    with pytest.raises(InputError, match="Person 9 of the testbed") as refused:
+        load_cast(forget="testbed:0,9", retain="testbed")
+    assert refused.value.hint == "Forget people 0 to 4."
+
+
+def test_folder_whose_name_begins_like_the_testbed_is_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="There is no folder"):
+        load_cast(forget=str(Path("testbed-photos")), retain=str(tmp_path), swap=str(tmp_path))
+
+
 @pytest.mark.parametrize("source", ["testbed:", "testbed:x", "testbed:0;1", "testbed:99", "testbed:-1"])
 def test_people_that_the_testbed_does_not_have_are_refused(source: str) -> None:
     with pytest.raises(InputError):

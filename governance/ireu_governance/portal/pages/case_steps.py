@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Depends, Form, Path, Request
 from starlette.responses import Response
@@ -32,6 +32,7 @@ __all__ = ["router"]
 router = page_router()
 
 StepName = Annotated[str, Path(pattern=r"^[a-z]{1,20}$")]
+Given = TypeVar("Given", int, str)
 _CODE: Final = r"^[a-z0-9:-]{1,60}$"
 
 
@@ -140,7 +141,7 @@ def _make(context: Context, file: CaseFile, step: Step, form: StepForm) -> str:
             elif step.name == "refuse":
                 requests.refuse(case_id, grounds=form.grounds, on=form.on)
             elif step.name == "extend":
-                requests.extend(case_id, reason=form.grounds[0] if form.grounds else "", on=form.on)
+                requests.extend(case_id, reason=_given(next(iter(form.grounds), None), "The reason"), on=form.on)
             elif step.name == "done":
                 requests.done(case_id, removal_seq=_given(form.removal, "Which removal it was"), on=form.on)
             else:
@@ -148,7 +149,7 @@ def _make(context: Context, file: CaseFile, step: Step, form: StepForm) -> str:
     return where
 
 
-def _given(value: int | None, what: str) -> int:
+def _given(value: Given | None, what: str) -> Given:
     if value is None:
         raise InputError(f"{what} was not said.")
     return value

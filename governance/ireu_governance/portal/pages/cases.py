@@ -16,6 +16,7 @@ from ireu_governance.portal.score_series import ScoreSeries, draw_chart, make_se
 from ireu_governance.portal.steps import Step, possible_steps
 from ireu_governance.portal.timeline import TimelineItem, make_timeline
 from ireu_governance.portal.visitors import VisitorOf
+from ireu_governance.portal.watching import AlertView, CasePlace, watch_of_case
 from ireu_governance.service.case_files import CaseFile, CaseLine
 
 __all__ = ["CaseId", "router"]
@@ -36,11 +37,21 @@ class CaseList(BaseModel):
 
 
 class CaseModel(BaseModel):
-    """A case: what is recorded, what happened in order, and the results of its tests."""
+    """A case: what is recorded, what happened in order, and the results of its tests.
+
+    Attributes:
+        case: What is recorded.
+        timeline: What happened, in order.
+        scores: The results of its tests.
+        places: The deployments on which it is tested; None for people without a key.
+        alerts: The alerts that stand because of it, the newest first; None for people without a key.
+    """
 
     case: CaseFile
     timeline: list[TimelineItem]
     scores: list[ScoreSeries]
+    places: list[CasePlace] | None = None
+    alerts: list[AlertView] | None = None
 
 
 @twin(router, "/cases")
@@ -67,6 +78,8 @@ def show_case(request: Request, context: ContextOf, visitor: VisitorOf, case_id:
     file = context.record.cases.open(case_id, today=context.clock().date(), everything=visitor.may_read)
     series = make_series(file, plans_of(context, file))
     model = CaseModel(case=file, timeline=make_timeline(file), scores=series)
+    if visitor.may_read:
+        model.places, model.alerts = watch_of_case(context, file)
     grids: list[Grid] = find_grids(context.workspace, file) if visitor.may_read else []
     steps: list[Step] = possible_steps(file, visitor)
     return show(

@@ -21,10 +21,12 @@ from ireu_governance.portal.visitors import Visitor, VisitorOf
 from ireu_governance.reports.description import describe_certificate
 from ireu_governance.reports.qr import draw_qr, qr_text
 from ireu_governance.reports.words import PROBES
+from ireu_governance.service.case_views import VerificationView
 from ireu_governance.service.certificate_desk import CertificateLine, StoredCertificate, unknown_certificate
 
 __all__ = ["router"]
 
+_MAX_CASES: Final = 10  # of one certificate whose later tests are looked for
 _CASE: Final = r"^[0-9a-f]{32}$"
 # The page that is enclosed in the answer has a policy of its own, with the digest of its one style.
 _PAGE_POLICY: Final = (
@@ -36,6 +38,18 @@ CertificateId = Annotated[str, Path(pattern=_CASE)]
 router = page_router()
 
 
+class LaterTest(BaseModel):
+    """The last test of a case of the certificate that is not in it.
+
+    Attributes:
+        case_id: The case.
+        test: What was recorded.
+    """
+
+    case_id: str
+    test: VerificationView
+
+
 class CertificateModel(BaseModel):
     """A certificate and what the service found about it.
 
@@ -43,11 +57,13 @@ class CertificateModel(BaseModel):
         certificate: As it is listed.
         report: Every check.
         sha256: Of the file.
+        later: What the last tests found that came after the one in the certificate, case by case; at most a few.
     """
 
     certificate: CertificateLine
     report: CertificateReport
     sha256: str
+    later: list[LaterTest]
 
 
 @router.get("/certificates/{certificate_id}.certificate.json")
@@ -106,7 +122,13 @@ def show_certificate(
     desk = context.record.certificates
     report = desk.verify(data)
     view = describe_certificate(data, report)
-    model = CertificateModel(certificate=desk.lines([found])[0], report=report, sha256=view.sha256)
+    entries = _entries(data)
+    model = CertificateModel(
+        certificate=desk.lines([found])[0],
+        report=report,
+        sha256=view.sha256,
+        later=_later_tests(context, visitor, found, after=entries[-1]),
+    )
     link = None if view.content is None else view.content.link
     return show(
         request,
@@ -116,7 +138,7 @@ def show_certificate(
         title=f"Certificate {found.id[:8]}…",
         view=view,
         base=f"/certificates/{found.id}",
-        entries=_entries(data),
+        entries=entries,
         probes=PROBES,
         qr=_code(view.sha256, link),
         has_pdf=find_spec("typst") is not None,
@@ -130,6 +152,16 @@ def _find(context: Context, visitor: Visitor, certificate_id: str) -> StoredCert
     if not visitor.may_read and not desk.is_published(found):
         raise unknown_certificate(certificate_id)
     return found
+
+
+def _later_tests(context: Context, visitor: Visitor, found: StoredCertificate, *, after: int) -> list[LaterTest]:
+    later = []
+    for case_id in found.case_ids[:_MAX_CASES]:
+        file = context.record.cases.open(case_id, today=context.clock().date(), everything=visitor.may_read)
+        tests = [each for each in file.verifications if each.removal_entry == found.removal_seq and each.entry > after]
+        if tests:
+            later.append(LaterTest(case_id=case_id, test=tests[-1]))
+    return later
 
 
 def _entries(data: bytes) -> list[int]:

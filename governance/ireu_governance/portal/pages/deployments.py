@@ -97,8 +97,18 @@ def show_deployment(request: Request, context: ContextOf, visitor: VisitorOf, de
         checks=[view_of_check(each) for each in checks_of(context).list(deployment_id, limit=100)],
         alerts=[view_of_alert(each, {found.id: found.name}) for each in alerts],
     )
-    cases = None if found.cases == "all" else list(found.cases)
-    return show(request, visitor, "deployment.html", model, title=f"Deployment {found.name}", case_ids=cases)
+    ended = [each for each in model.checks if each.verdict not in (None, "cancelled")]
+    ended.sort(key=lambda each: each.finished_at or "", reverse=True)
+    return show(
+        request,
+        visitor,
+        "deployment.html",
+        model,
+        title=f"Deployment {found.name}",
+        case_ids=None if found.cases == "all" else list(found.cases),
+        failed=ended[0] if found.verdict == "check-failed" and ended else None,
+        reached=next((each for each in ended if each.verdict != "check-failed"), None),
+    )
 
 
 @router.post("/deployments/{deployment_id}/checks")

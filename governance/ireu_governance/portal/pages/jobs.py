@@ -16,6 +16,7 @@ from ireu_governance.jobs.queue import JobState, unknown_job
 from ireu_governance.portal.encoders import describe_source
 from ireu_governance.portal.page import go, page_router, show, twin
 from ireu_governance.portal.visitors import FormVisitor, VisitorOf
+from ireu_governance.portal.watching import deployments_of
 from ireu_governance.service.access import Scope
 
 __all__ = ["JobModel", "describe_job", "router"]
@@ -101,7 +102,11 @@ def show_job(request: Request, context: ContextOf, visitor: VisitorOf, job_id: J
     """Show how far a re-test is, or what it found."""
     visitor.expect(Scope.READ)
     model = describe_job(_find(context, job_id))
-    names: dict[str, Any] = {"removals": model.result.removals if model.result else ()}
+    watched = deployments_of(context).list(everything=True) if model.deployment else []
+    names: dict[str, Any] = {
+        "removals": model.result.removals if model.result else (),
+        "deployment_name": next((each.name for each in watched if each.id == model.deployment), ""),
+    }
     return show(request, visitor, "job.html", model, title=f"Re-test {job_id[:8]}", **names)
 
 

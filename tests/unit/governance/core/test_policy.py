@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -198,6 +199,10 @@ def test_bytes_beyond_ascii_are_opaque() -> None:
         assert policy.require(cosigned("X1")) == (policy.witnesses[0].name,)
         with pytest.raises(VerificationError):
             policy.require(LOG.checkpoint())
+        both = Policy.from_bytes(data.replace(b"\nquorum", b"\nwitness other " + KEYS["X2"].encode() + b"\nquorum"))
+        with pytest.raises(VerificationError) as caught:
+            replace(both, quorum="other").require(cosigned("X1"))
+        caught.value.message.encode("ascii")  # it is printed, and goes into reports
     with pytest.raises(InputError):
         Policy.from_bytes("witness \u212a ".encode() + KEYS["X1"].encode() + b"\nquorum K\n")
 

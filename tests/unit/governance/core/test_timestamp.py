@@ -207,3 +207,16 @@ def test_missing_extra_says_which_line_installs_it(
         with pytest.raises(MissingExtraError) as caught:
             call()
         assert "ireu-sdk[timestamp]" in caught.value.hint
+
+
+def test_certificate_that_cannot_be_read_beside_the_signers_is_an_input_error(
+    authority: LocalAuthority, token: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # No signature covers the certificates that come along, so anybody can add one.
+    def refuse(_: bytes) -> None:
+        raise ValueError("error parsing asn1 value")
+
+    monkeypatch.setattr("ireu_governance.core.timestamp._leads_to", lambda *_: True)
+    monkeypatch.setattr("cryptography.x509.load_der_x509_certificate", refuse)
+    with pytest.raises(InputError):
+        verify_token(token, MESSAGE, roots=authority.roots)

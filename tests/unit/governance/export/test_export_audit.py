@@ -56,15 +56,16 @@ def fill(ledger: MemoryLedger, size: int) -> None:
     ledger.publish()
 
 
-def make_status(ledger: MemoryLedger, *, listed: bool = True, certificate_id: str = CERTIFICATE_ID) -> bytes:
-    entry = StatusEntry(
-        id=certificate_id,
-        status="revoked",
-        since="2026-11-20T10:00:00Z",
-        reason="unspecified",
-        replaced_by=None,
-        seq=LONG + 2,
-    )
+def make_status(ledger: MemoryLedger, *, listed: bool = True, **changes: object) -> bytes:
+    values = {
+        "id": CERTIFICATE_ID,
+        "status": "revoked",
+        "since": "2026-11-20T10:00:00Z",
+        "reason": "unspecified",
+        "replaced_by": None,
+        "seq": LONG + 2,
+    }
+    entry = StatusEntry.model_validate({**values, **changes})
     return seal_status_list(
         origin=ledger.key_file.origin,
         checkpoint=ledger.log.checkpoint(),
@@ -415,7 +416,18 @@ def test_status_list_that_leaves_a_withdrawal_out_is_found_at_its_entry(ledger: 
 
 
 def test_status_list_that_withdraws_another_certificate_is_found_at_its_entry(ledger: MemoryLedger, out: Path) -> None:
-    relist(ledger, out, **{"status.json": make_status(ledger, certificate_id="d" * 32)})
+    relist(ledger, out, **{"status.json": make_status(ledger, id="d" * 32)})
+    assert found(out, ledger.key_file) == [("document", LONG + 2)]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"since": "2036-11-20T10:00:00Z"}, {"status": "superseded"}, {"reason": "other"}, {"replaced_by": "e" * 32}],
+)
+def test_status_list_that_says_something_else_of_a_withdrawal_is_found_at_its_entry(
+    ledger: MemoryLedger, out: Path, changes: dict[str, object]
+) -> None:
+    relist(ledger, out, **{"status.json": make_status(ledger, **changes)})
     assert found(out, ledger.key_file) == [("document", LONG + 2)]
 
 
@@ -563,12 +575,14 @@ def test_payload_that_is_no_statement_is_found_and_does_not_break_the_audit(
     ledger: MemoryLedger, tmp_path: Path
 ) -> None:
     hostile = MemoryLedger(tmp_path / "log", MemoryLog(ledger.keys))
-    for payload in (b"[]", b"{}", canonicalize({"predicate": []}), canonicalize({"predicate": {"kind": 1}}), b"\xff"):
+    deep = b"[" * 100_000
+    strange = (canonicalize({"predicate": []}), canonicalize({"predicate": {"kind": 1}}))
+    for payload in (b"[]", b"{}", *strange, b"\xff", deep):
         hostile.log.append_bytes(Envelope.sign(payload, ledger.keys.record).to_bytes())
     hostile.log.append_bytes(b"no envelope")
     hostile.publish()
     export_ledger(hostile, tmp_path / "out", signer=ledger.keys.record)
     report = audit(tmp_path / "out", ledger.key_file)
     assert {each.kind.value for each in report.findings} == {"unreadable"}
-    assert report.size == 6
-    assert merkle.root(6, hostile.log.read) == hostile.log.root()
+    assert report.size == 7
+    assert merkle.root(7, hostile.log.read) == hostile.log.root()

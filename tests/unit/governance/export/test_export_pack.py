@@ -202,7 +202,7 @@ def test_document_that_a_pack_has_no_place_for_is_refused(packed: Packed) -> Non
 
 def test_withdrawn_certificate_is_shown_as_such(tmp_path: Path) -> None:
     from ireu_governance.core.certificate import parse_certificate
-    from ireu_governance.ledger.revocation import revoke
+    from ireu_governance.ledger.revocation import read_withdrawals, revoke
 
     recorded = record_removal(tmp_path / "workspace")
     workspace = recorded.workspace
@@ -221,15 +221,19 @@ def test_withdrawn_certificate_is_shown_as_such(tmp_path: Path) -> None:
         assert empty["status_list"]["entries"]
         from ireu_governance.core.status import seal_status_list
 
-        hidden = seal_status_list(
-            origin=workspace.key_file().origin,
-            checkpoint=ledger.checkpoint() or "",
-            issued_at="2026-11-23T10:00:00Z",
-            next_update="2026-11-30T10:00:00Z",
-            entries=[],
-            signer=workspace.signer(Role.RECORD),
-        )
-    assert failed(packed.repack(lambda files: files.update({"status.json": hidden}))) == ["status-list"]
+        (listed,) = read_withdrawals(ledger)
+        late = listed.model_copy(update={"since": "2099-01-01T00:00:00Z"})
+        for entries in ([], [late]):
+            hidden = seal_status_list(
+                origin=workspace.key_file().origin,
+                checkpoint=ledger.checkpoint() or "",
+                issued_at="2026-11-23T10:00:00Z",
+                next_update="2026-11-30T10:00:00Z",
+                entries=entries,
+                signer=workspace.signer(Role.RECORD),
+            )
+            repacked = packed.repack(lambda files, hidden=hidden: files.update({"status.json": hidden}))
+            assert failed(repacked) == ["status-list"]
     assert failed(
         packed.repack(lambda files: [files.pop(name) for name in list(files) if name.startswith("cert")])
     ) == ["case"]

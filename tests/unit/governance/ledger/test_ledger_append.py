@@ -50,6 +50,21 @@ def test_tree_is_the_same_however_entries_are_batched(tmp_path: Path) -> None:
         assert built.audit().findings == ()
 
 
+def test_process_that_makes_the_same_ledger_a_moment_later_takes_nothing_away(
+    simulator: LedgerSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with simulator.open() as ledger:
+        ledger.append(make_story(3), simulator.keys.record)
+    monkeypatch.setattr(append_module, "is_there", lambda _: False)  # it looked a moment before the other had begun
+    with pytest.raises(ConfigError) as caught:
+        Ledger.create(
+            simulator.path, key_file=simulator.keys.key_file, checkpoint_path=simulator.path.with_name("other")
+        )
+    assert caught.value.code is ErrorCode.WORKSPACE_EXISTS
+    with simulator.open() as ledger:
+        assert ledger.head().size == 3
+
+
 def test_two_open_ledgers_take_turns(simulator: LedgerSimulator) -> None:
     # Each has the frontier of its own last append cached, and must notice that the other went on.
     with simulator.open() as one, simulator.open() as other:

@@ -27,6 +27,7 @@ from ireu_governance.ledger.append import Ledger
 from ireu_governance.ledger.audit import audit
 from ireu_governance.ledger.copies import find_copies
 from ireu_governance.ledger.sealing import binding, unseal
+from ireu_governance.ledger.traces import remove_traces
 from ireu_governance.workspace import Workspace
 
 
@@ -311,6 +312,17 @@ def test_traces_of_other_runs_stay_and_unreadable_ones_are_named(desk: CaseDesk,
 # What is refused
 
 
+def test_record_of_a_run_that_was_taken_away_and_not_written_anew_is_found(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "a"
+    folder.mkdir(parents=True)
+    record = {"case_ids": ["a" * 32], "salt": "5a17" * 16, "fingerprint": "f1" * 32}
+    (folder / ".run.json.old").write_text(json.dumps(record))  # a process was stopped between the two
+    traces = remove_traces(tmp_path, ["a" * 32])
+    assert traces.unreadable == ()
+    assert [path.name for path in folder.iterdir()] == ["run.json"]
+    assert json.loads((folder / "run.json").read_text()) == {**record, "salt": "", "fingerprint": ""}
+
+
 @pytest.mark.parametrize("reason", ["", "because", "Alice asked", "gdpr:17-3-a"])
 def test_reason_that_is_no_code_is_refused_before_anything_is_done(desk: CaseDesk, case_id: str, reason: str) -> None:
     with pytest.raises(InputError):
@@ -412,6 +424,30 @@ def test_ledger_that_refuses_leaves_an_erasure_to_be_finished(
     assert erasures_of(desk, case_id) == []
     erase(desk, case_id)
     assert len(erasures_of(desk, case_id)) == 1
+
+
+def test_error_that_ended_the_transaction_is_not_hidden_by_its_end(desk: CaseDesk) -> None:
+    def end_and_fail(vault: sqlite3.Connection) -> None:
+        vault.execute("ROLLBACK")  # as SQLite does by itself on a full disk
+        raise ZeroDivisionError
+
+    path = desk.workspace.root / "vault" / "vault.db"
+    with pytest.raises(ZeroDivisionError), destruction.destroying(path) as vault:
+        end_and_fail(vault)
+
+
+def test_journal_that_cannot_be_overwritten_is_an_error_of_the_ledger(
+    desk: CaseDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> None:
+        raise OSError(5, "Input/output error", "vault.db-journal")
+
+    monkeypatch.setattr(destruction, "_overwrite", refuse)
+    with (
+        pytest.raises(LedgerError, match="Input/output"),
+        destruction.destroying(desk.workspace.root / "vault" / "vault.db") as vault,
+    ):
+        vault.execute("UPDATE cases SET expires_at = expires_at")
 
 
 def test_locked_vault_is_left_as_it_is(desk: CaseDesk, case_id: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,8 +117,26 @@ def test_key_file_and_vault_are_for_their_owner_only(vault: Vault, folder: Path,
 
 
 def test_key_inside_the_vault_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError):
-        Vault.create(tmp_path / "vault", tmp_path / "vault" / "vault.key")
+    (tmp_path / "link").symlink_to(tmp_path / "vault")
+    for place in ("vault", "vault/keys", "keys/../vault", "link"):
+        with pytest.raises(ConfigError):
+            Vault.create(tmp_path / "vault", tmp_path / place / "vault.key")
+
+
+def test_vault_that_cannot_be_made_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = []
+
+    def full(descriptor: int) -> None:
+        synced.append(descriptor)
+        if len(synced) == 2:
+            raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("ireu_governance.ledger.sealing.os.fsync", full)
+        with pytest.raises(LedgerError, match="No space"):
+            Vault.create(tmp_path / "vault", tmp_path / "keys" / "vault.key")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    Vault.create(tmp_path / "vault", tmp_path / "keys" / "vault.key").close()
 
 
 def test_existing_vault_or_key_is_never_written_over(vault: Vault, folder: Path, key_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fixtures.cases import TEXT, CaseDesk
@@ -165,6 +166,25 @@ def test_ledger_that_refuses_leaves_nothing_of_who_asked(desk: CaseDesk, monkeyp
         desk.receive()
     with desk.workspace.open_vault() as vault:
         assert vault.cases() == []
+
+
+def test_who_asked_is_kept_when_only_the_answer_of_the_ledger_is_lost(
+    desk: CaseDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = Ledger.append
+
+    def lose(*args: Any, **options: Any) -> None:
+        append(*args, **options)
+        raise LedgerError("the connection was lost")
+
+    monkeypatch.setattr(Ledger, "append", lose)
+    with pytest.raises(LedgerError):
+        desk.receive()
+    with desk.stores() as (ledger, vault):
+        (state,) = list_requests(ledger)
+        assert [case.case_id for case in vault.cases()] == [state.case_id]
+    with desk.requests() as requests:
+        assert requests.reveal(state.case_id) == TEXT
 
 
 def test_head_that_cannot_be_published_leaves_the_step_recorded_and_says_so(

@@ -278,6 +278,6 @@ def test_settings_choose_the_authority(tmp_path: Path) -> None:
     assert open_authority(url="https://tsa.example/", command=["tsa"], folder=tmp_path) == CommandAuthority(
         ("tsa",), tmp_path
     )
-    for url in ("ftp://tsa.example", "tsa.example", "http://", ""):
+    for url in ("ftp://tsa.example", "tsa.example", "http://", "", "http://[", "https://[tsa]/"):
         with pytest.raises(ConfigError):
             open_authority(url=url)

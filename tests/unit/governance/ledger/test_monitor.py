@@ -25,7 +25,8 @@ from ireu_governance.core.cosignature import Cosigner
 from ireu_governance.core.envelope import Envelope
 from ireu_governance.core.errors import ConfigError, ErrorCode, InputError, LedgerError, VerificationError
 from ireu_governance.core.fork import Relation, verify_fork_proof
-from ireu_governance.core.keys import KeyFile
+from ireu_governance.core.key_change import KeyFileChange
+from ireu_governance.core.keys import KeyFile, Role
 from ireu_governance.core.policy import Policy, PolicyWitness
 from ireu_governance.core.tiles import (
     TILE_WIDTH,
@@ -336,6 +337,13 @@ class TestEntries:
         shown.show(self.forged(change))
         lied(AlarmKind.ENTRY, entry=3)
 
+    def test_entry_that_is_dated_before_its_key_was_added_is_an_alarm(self, shown: Shown, lied: Lied) -> None:
+        shown.show(make_log(3))
+        shown.follow()
+        shown.key_file = make_keys(issued_at=TIMES[30]).key_file
+        shown.show(make_log(4))
+        lied(AlarmKind.ENTRY, entry=3)
+
     def test_entry_that_was_exchanged_under_the_signed_root_is_an_alarm(self, shown: Shown, lied: Lied) -> None:
         log = make_log(5)
         shown.show(log)
@@ -423,6 +431,49 @@ class TestKeys:
         shown.follow()
         shown.write("keys.json", make_keys("stranger", version=2).key_file.to_bytes())
         lied(AlarmKind.KEYS)
+
+    @pytest.mark.parametrize("data", [b"", b"{}", b"\xff", b"[" * 100])
+    def test_what_is_no_key_file_is_an_alarm(self, shown: Shown, lied: Lied, data: bytes) -> None:
+        shown.key_file = None
+        shown.show(make_log(3))
+        shown.write("keys.json", KEYS.key_file.to_bytes())
+        shown.follow()
+        shown.write("keys.json", data)
+        lied(AlarmKind.KEYS)
+
+    def test_versions_that_do_not_follow_are_not_read_on_and_on(self, shown: Shown, lied: Lied) -> None:
+        shown.key_file = None
+        shown.show(make_log(3))
+        shown.write("keys.json", KEYS.key_file.to_bytes())
+        shown.follow()
+        shown.write("keys.json", make_keys(version=2**40).key_file.to_bytes())
+        for version in (2, 3, 4):
+            shown.write(f"history/keys.v{version}.json", make_keys("stranger", version=version).key_file.to_bytes())
+        assert "version 5" not in lied(AlarmKind.KEYS).alarms[0].message.lower()
+
+    def test_log_whose_stolen_key_signed_the_last_head_is_followed_on(self, shown: Shown) -> None:
+        shown.show(make_log(3))
+        accepted(shown.follow())
+        new = make_key("next log key")
+        change = KeyFileChange(KEYS.key_file).revoke(KEYS.log.public_key.key_id, from_size=2)
+        change = change.add(new.public_key, Role.LOG, valid_from=KEYS.key_file.issued_at)
+        shown.key_file = change.propose(issued_at=KEYS.key_file.issued_at).sign(KEYS.root).finish()
+        log = make_log(5)
+        shown.show(log, checkpoint=sign_checkpoint(Checkpoint(KEYS.key_file.origin, 5, log.root()), new))
+        accepted(shown.follow())
+
+    def test_other_history_after_the_key_of_the_last_head_was_stolen_is_an_alarm(
+        self, shown: Shown, lied: Lied
+    ) -> None:
+        shown.show(make_log(3))
+        accepted(shown.follow())
+        new = make_key("next log key")
+        change = KeyFileChange(KEYS.key_file).revoke(KEYS.log.public_key.key_id, from_size=2)
+        change = change.add(new.public_key, Role.LOG, valid_from=KEYS.key_file.issued_at)
+        shown.key_file = change.propose(issued_at=KEYS.key_file.issued_at).sign(KEYS.root).finish()
+        log = make_log(5, differs_from=1)
+        shown.show(log, checkpoint=sign_checkpoint(Checkpoint(KEYS.key_file.origin, 5, log.root()), new))
+        lied(AlarmKind.ENTRY, AlarmKind.TREE)
 
     def test_missing_version_between_is_an_alarm(self, shown: Shown, lied: Lied) -> None:
         shown.key_file = None

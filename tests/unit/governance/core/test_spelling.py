@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ireu_governance.core.canonical import canonicalize
 from ireu_governance.core.errors import InputError
-from ireu_governance.ledger.spelling import spell
+from ireu_governance.core.spelling import spell
 
 SAFE = 2**53 - 1
 FLOATS = (
@@ -36,7 +36,11 @@ def outcome(function: object, value: object) -> bytes | str:
 @given(VALUES)
 @example({"\U0001f600": 1, "\uffff": 2})
 @example({"b": 1, "a": {"B": 1, "A": 2}})
+@example({"\U0001f600": 1, "\ue000": 2, "plain": "\u2014"})
+@example(["\u2014 \u2028 \u00e9 \uffff", "\U0001f600", 1.0, 1e-10])
 @example('\x7f\x1f\b\t\n\f\r"\\/')
+@example(1.0)
+@example(1e22)
 @example([1.0, -0.0, 1e-5, 1e-7, 1e16, 1e21, 123456789012345680.0, 9007199254740993.0])
 def test_both_ways_agree_on_every_value(value: object) -> None:
     assert outcome(spell, value) == outcome(canonicalize, value)
@@ -58,12 +62,13 @@ def test_what_has_no_canonical_form_is_refused(value: object) -> None:
 
 
 def test_the_usual_record_goes_the_quick_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ireu_governance.ledger.spelling.canonicalize", None)
+    monkeypatch.setattr("ireu_governance.core.spelling.canonicalize", None)
     value = {
         "seq": 7,
         "rate": 0.001,
         "digest": "ab" * 32,
         "time": "2026-11-20T08:00:00Z",
         "ok": [True, None, -3],
+        "note": "\N{EM DASH} example.org/log",
     }
     assert spell(value).startswith(b'{"digest":"abab')
