@@ -17,7 +17,7 @@ from typing import Any, get_args
 import pytest
 from builders import MemoryLog, Removal, make_certificate, make_key, make_keys
 from fixtures.certificate_vectors import Vector, VectorSet, damaged, misbehaving, sealed_anew
-from fixtures.extended import KEYS, ExtendedRemoval, make_status, policy_of
+from fixtures.extended import KEYS, ExtendedRemoval, change_record_key, make_status, policy_of
 from fixtures.timestamping import LocalAuthority, moment
 from pydantic import BaseModel
 
@@ -152,6 +152,14 @@ def test_certificates_with_everything_are_judged_as_python_judges_them(tmp_path:
     for name, status in lists.items():
         for at in (None, moment(0), moment(-99_999), moment(2 * 365 * 86_400)):
             vectors.append(Vector(f"list {name} at {at}", data, keys, status=status.to_bytes(), at=at))
+    made.log.fill(3)
+    later, _ = change_record_key(KEYS, from_size=made.log.size + 1)
+    now, record = change_record_key(KEYS, from_size=made.log.size)
+    for name, status, newer in (
+        ("the old key", make_status(made.log), later),
+        ("the new key", make_status(made.log, signer=record), now),
+    ):
+        vectors.append(Vector(f"list of {name}", data, newer.to_bytes(), status=status.to_bytes(), at=moment(0)))
     for name, policy in policies(made).items():
         vectors.append(Vector(f"policy {name}", data, keys, policy=policy.encode(), at=moment(0)))
     for at in (moment(-200), moment(-450), moment(365 * 86_400 + 100)):

@@ -185,7 +185,7 @@ def check_revocation(body: CertificateBody, size: int, key_file: KeyFile, reader
             hint="Fetch the log's list and give it with: --status FILE",
         )
     try:
-        checkpoint = status.verify(key_file)
+        checkpoint = status.verify(key_file, current=True)
     except (InputError, VerificationError) as error:
         return Finding(
             f"The status list cannot be used: {error.message}", decided=False, hint="Get the list of this log again."

@@ -189,11 +189,14 @@ class StatusList(Frozen):
             raise InputError("The status list ends before it begins.")
         return found
 
-    def verify(self, key_file: KeyFile) -> Checkpoint:
+    def verify(self, key_file: KeyFile, *, current: bool = False) -> Checkpoint:
         """Check that the list and its checkpoint are the log's own.
 
         Args:
             key_file: The trusted keys.
+            current: Whether it is asked what counts now. Then the key must not have been revoked from any size on:
+                a thief could put a new date on a list of an old checkpoint, before what was withdrawn since. For a
+                list that is compared with the entries themselves, a key is enough that counted at their number.
 
         Returns:
             The checkpoint up to which the list takes account of the log.
@@ -207,10 +210,16 @@ class StatusList(Frozen):
                 f"The status list is of the log {content.origin!a}, not of {key_file.origin!a}.", check=_CHECK
             )
         checkpoint = verified_checkpoint(content.checkpoint, key_file)
+        keys = {key.key_id: key for key in key_file.keys(Role.RECORD, at_size=checkpoint.size)}
+        if current and signature.keyid in keys.keys() - {key.key_id for key in key_file.active(Role.RECORD)}:
+            raise VerificationError(
+                f"The status list is signed by the record key {signature.keyid[:16]}…, which was revoked since.",
+                check=_CHECK,
+            )
         signers = count_signers(
             [(signature.keyid, decode_base64(signature.sig, what="status list's signature"))],
             _signed_bytes(content),
-            keys={key.key_id: key for key in key_file.keys(Role.RECORD, at_size=checkpoint.size)},
+            keys=keys,
             check=_CHECK,
         )
         if not signers:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from builders import make_keys
-from fixtures.extended import KEYS, WitnessedLog, make_status
+from fixtures.extended import KEYS, WitnessedLog, change_record_key, make_status
 from fixtures.timestamping import moment
 
 from ireu_governance.core.canonical import canonicalize
@@ -94,6 +94,21 @@ def test_list_of_another_log_or_signer_is_refused(log: WitnessedLog) -> None:
     changed = made.model_copy(update={"status_list": made.status_list.model_copy(update={"next_update": moment(9e6)})})
     with pytest.raises(VerificationError, match="does not fit"):
         changed.verify(KEYS.key_file)
+
+
+def test_list_of_a_key_that_was_revoked_since_says_nothing_about_now(log: WitnessedLog) -> None:
+    newer, _ = change_record_key(KEYS, from_size=12)
+    made = make_status(log)  # of a time when the key counted, or so the thief says
+    made.verify(KEYS.key_file, current=True)
+    made.verify(newer)
+    with pytest.raises(VerificationError, match="revoked since"):
+        made.verify(newer, current=True)
+
+
+def test_list_of_the_new_key_counts_after_a_change(log: WitnessedLog) -> None:
+    newer, record = change_record_key(KEYS, from_size=4)
+    made = make_status(log, entry(3), signer=record)
+    assert made.verify(newer, current=True).size == 10
 
 
 def test_reasons_are_tokens_that_entries_take() -> None:

@@ -164,6 +164,10 @@ export class KeyFile {
       .map((each) => this.byId.get(each.key_id));
   }
 
+  isRevoked(keyId) {
+    return this.document.signed.keys.find((each) => each.key_id === keyId).revoked_from_size !== null;
+  }
+
   activeRoots() {
     return this.entriesOf("root")
       .filter((each) => each.algorithm === "ed25519" && each.revoked_from_size === null)

@@ -79,6 +79,12 @@ export class StatusList {
     }
     const checkpoint = await verifiedCheckpoint(content.checkpoint, keyFile);
     const keys = new Map(keyFile.keys("record", checkpoint.size).map((key) => [key.keyId, key]));
+    // A thief of a key that was revoked could put a new date on a list of an old checkpoint.
+    if (keys.has(signature.keyid) && keyFile.isRevoked(signature.keyid)) {
+      refuse(
+        `The status list is signed by the record key ${signature.keyid.slice(0, 16)}…, which was revoked since.`,
+      );
+    }
     const pair = [signature.keyid, decodeBase64(signature.sig, "status list's signature")];
     const message = pae(PAYLOAD_TYPE, encodeUtf8(canonicalText(content)));
     if (!(await countSigners([pair], message, keys))) {
