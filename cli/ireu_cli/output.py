@@ -33,6 +33,7 @@ _MARKS = {
     "revoked": ("✗", "red"),
     "unreadable": ("✗", "red"),
     "does-not-verify": ("✗", "red"),
+    "check-failed": ("✗", "red"),
 }
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from ireu_cli.output import stdout_console
 from ireu_governance.core.grounds import EXTENSIONS, GROUNDS, REFUSALS
+from ireu_governance.service.request_views import EventView, RequestView, view_of_request
 
 if TYPE_CHECKING:
     from ireu_governance.core.request_state import RequestState
@@ -27,39 +28,11 @@ __all__ = [
 ]
 
 
-class RequestView(BaseModel):
-    """Where a request stands. Days are UTC days; `days_left` is negative when it is overdue, and null once answered."""
-
-    case_id: str
-    state: str
-    received: date
-    due: date
-    extended: bool
-    days_left: int | None
-    overdue: bool
-    answered: date | None
-    answered_late: bool
-    removal_entry: int | None
-
-
 class RequestList(BaseModel):
     """Requests, the most urgent first."""
 
     today: date
     requests: list[RequestView]
-
-
-class EventView(BaseModel):
-    """One step of a request, and the entry that says so."""
-
-    entry: int
-    recorded_at: str
-    event: str
-    happened_at: str
-    due_at: str | None
-    grounds: list[str]
-    recipients: int | None
-    removal_entry: int | None
 
 
 class RequestDetail(RequestView):
@@ -77,19 +50,7 @@ class DoneView(RequestView):
 
 def view_of(state: RequestState) -> RequestView:
     """Return a request as it is printed, as of today."""
-    day = today()
-    return RequestView(
-        case_id=state.case_id,
-        state=state.status.value,
-        received=state.received,
-        due=state.due,
-        extended=state.is_extended,
-        days_left=state.days_left(day),
-        overdue=state.is_overdue(day),
-        answered=state.answered,
-        answered_late=state.was_late(),
-        removal_entry=state.removal_seq,
-    )
+    return view_of_request(state, today())
 
 
 def show_line(view: RequestView) -> None:

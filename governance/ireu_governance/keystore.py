@@ -179,6 +179,8 @@ def load_key_file(path: Path) -> KeyFile:
     except OSError as error:
         code = ErrorCode.INPUT_MISSING if isinstance(error, FileNotFoundError) else ErrorCode.INPUT_MALFORMED
         raise InputError(
-            f"The key file {path} cannot be read: {error.strerror or 'unknown reason'}.", code=code
+            f"The key file {path} cannot be read: {error.strerror or 'unknown reason'}.",
+            hint="Give the path of the file that the organisation gave you, such as keys.json.",
+            code=code,
         ) from None
     return KeyFile.from_bytes(data)

@@ -10,6 +10,7 @@ import click
 from pydantic import BaseModel
 
 from ireu_cli.certificate_files import read_file
+from ireu_cli.checks import show_checks
 from ireu_cli.context import Shared
 from ireu_cli.exits import exit_code_of_verdict
 from ireu_cli.output import emit, json_option, mark, plain, stdout_console
@@ -120,10 +121,7 @@ def verify_pack(file: Path, key_path: Path, *, as_json: bool) -> None:
         console = stdout_console()
         console.print(f"[bold]{mark(report.verdict.value)}[/bold]")
         console.print()
-        width = max(len(check.name) for check in report.checks)
-        for check in report.checks:
-            padding = " " * (11 - len(check.outcome.value))
-            console.print(f"  {mark(check.outcome.value)}{padding} {check.name:<{width}}  {plain(check.reason)}")
+        show_checks(console, report)
 
     emit(report, as_json=as_json, show=show)
     sys.exit(exit_code_of_verdict(report.verdict))

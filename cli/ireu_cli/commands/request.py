@@ -214,24 +214,11 @@ def show_request(shared: Shared, case: str, *, reveal: bool, as_json: bool) -> N
     workspace = shared.open_workspace()
     with workspace.open_ledger() as ledger, workspace.open_vault() as vault:
         state = read_request(ledger, case)
-        entries = [entry for entry in ledger.find_case(case) if entry.kind == "request-event"]
         held = vault.find(case)
     gone = held is not None and (held.erased_at is not None or held.erasing_since is not None)
     result = RequestDetail(
         **view_of(state).model_dump(),
-        events=[
-            EventView(
-                entry=entry.seq,
-                recorded_at=entry.recorded_at,
-                event=event.event,
-                happened_at=event.happened_at,
-                due_at=event.due_at,
-                grounds=list(event.grounds),
-                recipients=event.recipients,
-                removal_entry=event.removal_seq,
-            )
-            for entry, event in zip(entries, state.events, strict=True)
-        ],
+        events=[EventView.of(event) for event in state.events],
         evidence="absent" if held is None or not held.has("request") else "erased" if gone else "kept",
     )
 

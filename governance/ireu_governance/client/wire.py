@@ -195,7 +195,7 @@ def read_access_key(path: Path | None = None) -> str | None:
         return os.environ.get(ENVIRONMENT, "").strip() or None
     try:
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise ConfigError("Others can read the file with the access key.", hint="Run: chmod 600 FILE")
+            raise ConfigError("Others can read the file with the access key.", hint=f"Run: chmod 600 {path}")
         return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         raise ConfigError(

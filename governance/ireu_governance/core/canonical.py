@@ -244,7 +244,7 @@ def _has_surrogate(value: object) -> bool:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at character {error.pos}"
+        return f"{error.msg.removesuffix(' at')} at character {error.pos}"  # some of Python's messages end so
     if isinstance(error, UnicodeError):
         return "text holds half of a character (a lone surrogate)"
     return str(error)[:200]

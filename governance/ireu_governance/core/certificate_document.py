@@ -43,6 +43,7 @@ __all__ = [
     "Issuer",
     "LoggedStatement",
     "claims_to_be_certificate",
+    "not_a_certificate",
     "parse_certificate",
     "refuse_newer_format",
     "seal_certificate",
@@ -280,6 +281,15 @@ def claims_to_be_certificate(data: bytes) -> bool:
     return _MARKER in data or sum(name in data for name in _MEMBERS) >= len(_MEMBERS) - 1
 
 
+def not_a_certificate() -> InputError:
+    """Return the error for bytes that do not claim to be a certificate."""
+    return InputError(
+        "This is not an ireu certificate.",
+        hint="Give the certificate itself: a JSON, PDF or HTML file. For a zip: ireu certificate verify-pack",
+        code=ErrorCode.INPUT_NOT_A_CERTIFICATE,
+    )
+
+
 def parse_certificate(data: bytes) -> Certificate:
     """Read a certificate without verifying anything.
 
@@ -294,7 +304,7 @@ def parse_certificate(data: bytes) -> Certificate:
             (code ``input-too-new``), or a damaged one.
     """
     if not claims_to_be_certificate(data):
-        raise InputError("This is not an ireu certificate.", code=ErrorCode.INPUT_NOT_A_CERTIFICATE)
+        raise not_a_certificate()
     refuse_newer_format(data)
     certificate = _read(data)
     if certificate.to_bytes() != data:

@@ -22,10 +22,9 @@ from typing import TYPE_CHECKING, Final
 
 from ireu_governance.core.artifact import Artifact
 from ireu_governance.core.certificate_checks import CertificateChecks
-from ireu_governance.core.certificate_document import claims_to_be_certificate, refuse_newer_format
+from ireu_governance.core.certificate_document import claims_to_be_certificate, not_a_certificate, refuse_newer_format
 from ireu_governance.core.certificate_trust import CertificateReport, Reader
 from ireu_governance.core.check_steps import Step, make_checks
-from ireu_governance.core.errors import ErrorCode, InputError
 from ireu_governance.core.keys import KeyFile
 from ireu_governance.core.status import CertificateStatus, StatusList
 from ireu_governance.core.times import parse_time
@@ -74,7 +73,7 @@ def verify_certificate(
         MissingExtraError: There are time stamps to check, and the `timestamp` part of ireu is not installed.
     """
     if not claims_to_be_certificate(data):
-        raise InputError("This is not an ireu certificate.", code=ErrorCode.INPUT_NOT_A_CERTIFICATE)
+        raise not_a_certificate()
     refuse_newer_format(data)
     if at is not None:
         parse_time(at)
