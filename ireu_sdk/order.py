@@ -213,7 +213,7 @@ def _refuse_known_case(workspace: Workspace, order: Order) -> None:
         raise InputError(
             f"A removal of case {order.case_id} was begun already, and a case is for one.",
             hint="If its tests did not hold, record the request once more with its first day of receipt (ireu request"
-            " add --received DAY), and use that case.",
+            " add --received DAY), and use that case; ireu request done --under closes the first one with it.",
         )
     if request is None:
         raise InputError(

@@ -133,10 +133,15 @@ def extend(shared: Shared, case: str, reason: str, on: datetime | None, *, as_js
 @request.command()
 @click.argument("case", metavar="CASE")
 @click.option("--removal", "removal_seq", type=click.IntRange(min=0), required=True, help="Entry of the removal.")
+@click.option(
+    "--under",
+    metavar="CASE",
+    help="Case that the removal names, if the same person's request was recorded once more.",
+)
 @day_option("--on", "Day on which it was done.  [default: today, UTC]")
 @json_option
 @click.pass_obj
-def done(shared: Shared, case: str, removal_seq: int, on: datetime | None, *, as_json: bool) -> None:
+def done(shared: Shared, case: str, removal_seq: int, under: str | None, on: datetime | None, *, as_json: bool) -> None:
     """Record that a removal answered the request of CASE.
 
     `ireu unlearn --case CASE` does this by itself when the tests hold.
@@ -145,7 +150,7 @@ def done(shared: Shared, case: str, removal_seq: int, on: datetime | None, *, as
 
     workspace = shared.open_workspace()
     with _opened(shared) as requests:
-        state = requests.done(case, removal_seq=removal_seq, on=_day(on))
+        state = requests.done(case, removal_seq=removal_seq, under=under, on=_day(on))
     with workspace.open_ledger() as ledger:
         verdict = removal_verdict(ledger, removal_seq)
     result = DoneView(**view_of(state).model_dump(), removal_verdict=verdict.value if verdict else None)

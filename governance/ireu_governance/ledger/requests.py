@@ -20,9 +20,10 @@ from ireu_governance.core.keys import Signer
 from ireu_governance.core.request_state import RequestState
 from ireu_governance.core.statement import CaseReference, Digest, Draft, Removal, Subject
 from ireu_governance.core.times import now
+from ireu_governance.core.verdict import RetestVerdict
 from ireu_governance.ledger.append import Ledger
 from ireu_governance.ledger.evidence import Vault
-from ireu_governance.ledger.request_log import read_request
+from ireu_governance.ledger.request_log import find_request, read_request, removal_verdict
 from ireu_governance.ledger.vault_case import REQUEST
 
 __all__ = ["MAX_TEXT_BYTES", "Requests"]
@@ -141,27 +142,43 @@ class Requests:
         expect_known(grounds, REFUSALS, what="refusal")
         return self._next(case_id, "refused", on, lambda _: {"grounds": list(dict.fromkeys(grounds))})
 
-    def done(self, case_id: str, *, removal_seq: int, on: date | None = None) -> RequestState:
+    def done(self, case_id: str, *, removal_seq: int, under: str | None = None, on: date | None = None) -> RequestState:
         """Record that a removal answered the request.
 
         Args:
             case_id: The request's case.
             removal_seq: Entry of the removal.
+            under: The case that the removal names, where the same person's request was recorded once more: a case
+                is for one removal, and the first one may not have held. None for the request's own case.
             on: The day on which it was done; None for today.
 
         Raises:
-            InputError: The request was not accepted, or the entry is no removal that names the case.
+            InputError: The request was not accepted, the entry is no removal that names the case, `under` is no
+                request's case, or the person has resurfaced.
         """
+        named = case_id if under is None else under
+        if under is not None and find_request(self._ledger, under) is None:
+            raise InputError(
+                f"Case {under[:40]} is of no request.",
+                hint="Give the case under which the same person's request was recorded once more.",
+                code=ErrorCode.CASE_UNKNOWN,
+            )
         predicate = self._ledger.statement(self._ledger.entry(removal_seq)).predicate
         if not isinstance(predicate, Removal):
             raise InputError(
                 f"Entry {removal_seq} is a {predicate.kind}, not a removal.",
                 hint="List removals with: ireu ledger log --kind removal",
             )
-        if all(case.case_id != case_id for case in predicate.cases):
+        if all(case.case_id != named for case in predicate.cases):
             raise InputError(
-                f"Removal {removal_seq} does not name case {case_id[:40]}.",
-                hint=f"Carry the request out under its own case: ireu unlearn --case {case_id[:40]}",
+                f"Removal {removal_seq} does not name case {named[:40]}.",
+                hint=f"Carry the request out under its own case: ireu unlearn --case {named[:40]}",
+            )
+        if removal_verdict(self._ledger, removal_seq) is RetestVerdict.RESURFACED:
+            raise InputError(
+                f"By its latest test, removal {removal_seq} has not removed the person.",
+                hint="Record the request once more (ireu request add --received DAY), and carry that out.",
+                code=ErrorCode.REQUEST_OUT_OF_ORDER,
             )
         return self._next(case_id, "done", on, lambda _: {"removal_seq": removal_seq})
 

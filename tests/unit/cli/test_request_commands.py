@@ -184,3 +184,16 @@ def test_done_tells_when_the_tests_of_the_removal_do_not_hold(ireu: Ireu, desk: 
     seq = desk.carry_out(case_id, verdict="inconclusive")
     done = ireu("-w", desk.workspace.root, "request", "done", case_id, "--removal", str(seq), "--json")
     assert (done.code, done.document["removal_verdict"]) == (0, "inconclusive")
+
+
+def test_request_that_was_recorded_once_more_is_closed_by_the_removal_of_the_other_case(
+    ireu: Ireu, desk: CaseDesk
+) -> None:
+    first, second = desk.receive(), desk.receive()
+    with desk.requests() as requests:
+        requests.accept(first)
+        requests.accept(second)
+    seq = str(desk.carry_out(second))
+    assert ireu("-w", desk.workspace.root, "request", "done", first, "--removal", seq).code == 2
+    done = ireu("-w", desk.workspace.root, "request", "done", first, "--removal", seq, "--under", second, "--json")
+    assert (done.code, done.document["state"], done.document["removal_entry"]) == (0, "done", int(seq))

@@ -251,6 +251,33 @@ def test_requests_are_listed_in_the_order_of_their_receipt_entries(desk: CaseDes
         ]
 
 
+def test_removal_of_somebody_who_resurfaced_answers_nothing(desk: CaseDesk) -> None:
+    case_id = desk.receive()
+    with desk.requests() as requests:
+        requests.accept(case_id)
+    removal_seq = desk.carry_out(case_id, verdict="resurfaced")
+    with desk.requests() as requests, pytest.raises(InputError) as caught:
+        requests.done(case_id, removal_seq=removal_seq)
+    assert caught.value.code is ErrorCode.REQUEST_OUT_OF_ORDER
+    assert len(events_of(desk, case_id)) == 2
+
+
+def test_request_that_was_recorded_once_more_is_answered_by_the_removal_of_the_other_case(desk: CaseDesk) -> None:
+    first, second = desk.receive(), desk.receive()
+    with desk.requests() as requests:
+        requests.accept(first)
+        requests.accept(second)
+    failed, held = desk.carry_out(first, verdict="resurfaced"), desk.carry_out(second)
+    with desk.requests() as requests:
+        for wrong in ({"removal_seq": held}, {"removal_seq": failed, "under": second}):
+            with pytest.raises(InputError, match="does not name"):
+                requests.done(first, **wrong)
+        with pytest.raises(InputError, match="of no request"):
+            requests.done(first, removal_seq=held, under="f" * 32)
+        assert requests.done(first, removal_seq=held, under=second).removal_seq == held
+        assert requests.done(second, removal_seq=held).removal_seq == held
+
+
 def test_latest_test_of_a_removal_is_told(desk: CaseDesk) -> None:
     removal_seq = desk.carry_out("a" * 32, verdict="inconclusive")
     with desk.workspace.open_ledger() as ledger:
