@@ -41,7 +41,7 @@ _LONG_INTEGER = re.compile(rb"(?:^|[\[:,])-?[0-9]{16,}(?:[\]},]|$)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 ENCODER: Final = json.JSONEncoder(
-    ensure_ascii=False, check_circular=True, allow_nan=False, sort_keys=True, separators=(",", ":")
+    ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")
 )
 """Writes the canonical form of many values, at the speed of C; see `_read_plain` and `core.spelling`."""
 
