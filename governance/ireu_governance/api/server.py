@@ -28,6 +28,7 @@ _VERBOSE: Final = "IREU_SERVE_DEV"
 _STOP_S: Final = 30
 _NOT_STARTED: Final = 3  # how uvicorn's worker processes leave then
 _IDLE_S: Final = 20
+_BACKLOG: Final = 2048  # uvicorn's own
 
 
 @dataclass
@@ -215,6 +216,7 @@ def _bind(host: str, port: int) -> socket.socket:
         opened = socket.socket(family)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind(address)
+        opened.listen(_BACKLOG)  # before the address is told: whoever is quick then waits, and is not refused
     except OSError as error:
         raise ConfigError(
             f"The address {host}, port {port} cannot be taken: {error.strerror or error}.",
