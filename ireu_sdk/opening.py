@@ -129,8 +129,8 @@ def _reopen(workspace: Workspace, order: Order, prepared: Prepared, tracker: Tra
 def _refuse_ended(workspace: Workspace, record: RunRecord) -> None:
     """Refuse a run whose removal stands in the ledger already, or whose record names no request."""
     with workspace.open_ledger() as ledger:
-        for entry in ledger.find_case(record.case_ids[0]):
-            found = ledger.statement(entry).predicate
+        for entry, statement in ledger.statements(ledger.find_case(record.case_ids[0])):
+            found = statement.predicate
             if isinstance(found, Removal) and found.request_seq == record.request_seq:
                 raise InputError(
                     f"Run {record.run_id} has ended: entry {entry.seq} of the ledger is its removal.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ireu_governance.core.errors import ErrorCode, InputError, VerificationError
+from ireu_governance.core.errors import EntryVoidError, ErrorCode, InputError, VerificationError
 from ireu_governance.core.keys import Role
 from ireu_governance.core.statement import CaseResult, Plan, Removal, RemovalRequest, Score, Subject
 from ireu_governance.core.verdict import RetestVerdict
@@ -187,13 +187,15 @@ class _RecordedRemoval:
 def _find_removals(ledger: Ledger, case_id: str | None) -> list[_RecordedRemoval]:
     entries = ledger.entries(kind="removal") if case_id is None else ledger.find_case(case_id)
     found = []
-    for entry in entries:
-        if entry.kind != "removal":
-            continue
-        statement = ledger.statement(entry)
+    for entry, statement in ledger.statements(each for each in entries if each.kind == "removal"):
         predicate = statement.predicate
         assert isinstance(predicate, Removal)  # noqa: S101 - of this kind, by the ledger's own check
-        request = ledger.statement(ledger.entry(predicate.request_seq)).predicate
+        try:
+            request = ledger.statement(ledger.entry(predicate.request_seq)).predicate
+        except EntryVoidError:
+            if case_id is not None:
+                raise
+            continue  # without a plan that counts there is nothing to judge it by; the others are tested
         if not isinstance(request, RemovalRequest):
             raise InputError(f"Removal {entry.seq} names entry {predicate.request_seq}, which is no request.")
         found.append(

@@ -15,6 +15,8 @@ from fixtures.service import Clock, Service, open_service
 from ireu_governance.core.keys import Role
 from ireu_governance.ledger.erasure import Eraser
 from ireu_governance.ledger.requests import Requests
+from ireu_governance.rotation import KeyRequest, rotate
+from ireu_governance.workspace import Workspace
 
 ASKED = "Ada Example, ada@example.org"
 
@@ -34,6 +36,14 @@ def requests_of(service: Service) -> Iterator[Requests]:
 def add(service: Service, *, days_ago: int = 0) -> str:
     with requests_of(service) as requests:
         return requests.add(ASKED, received=datetime.now(UTC).date() - timedelta(days=days_ago)).case_id
+
+
+def add_again(service: Service) -> str:
+    """Record a request with the keys that are there now."""
+    workspace = Workspace(service.workspace.root)
+    with workspace.open_vault() as vault, workspace.open_ledger() as ledger:
+        signers = {"record_signer": workspace.signer(Role.RECORD), "log_signer": workspace.signer(Role.LOG)}
+        return Requests(vault=vault, ledger=ledger, **signers).add(ASKED, received=datetime.now(UTC).date()).case_id
 
 
 @pytest.fixture
@@ -60,6 +70,24 @@ def test_case_is_seen_by_nobody_without_a_key_until_it_is_published(service: Ser
 def test_case_that_the_ledger_does_not_know_is_not_published(service: Service) -> None:
     assert service.post(f"/v1/cases/{'0' * 32}/publication", "officer").status_code == 404
     assert service.request("DELETE", f"/v1/cases/{'0' * 32}/publication", "officer").status_code == 200
+
+
+def test_what_a_stolen_key_recorded_is_as_if_it_had_never_been(service: Service) -> None:
+    case, asked = service.recorded.case_id, add(service)
+    rotate(service.workspace, KeyRequest(role=Role.RECORD, reason="compromised", from_size=2))
+    kept = add_again(service)
+    found = service.get(f"/v1/cases/{case}", "viewer").json()
+    assert ([each["entry"] for each in found["removals"]], found["verifications"]) == ([1], [])
+    assert service.get(f"/v1/cases/{asked}", "viewer").status_code == 404
+    assert [each["case_id"] for each in service.get("/v1/requests", "viewer").json()["requests"]] == [kept]
+    assert {each["case_id"] for each in service.get("/v1/cases", "viewer").json()["cases"]} == {case, kept}
+    today, after, seen = datetime.now(UTC).date(), "", []
+    while page := service.context.record.cases.page(today=today, after=after, limit=1):
+        seen.append(after := page[0].case_id)
+    assert seen == sorted([case, kept]), "a case of which nothing counts ends no page"
+    assert service.get(f"/cases/{case}", "viewer").status_code == 200
+    assert service.get("/cases", "viewer").status_code == 200
+    assert service.get("/requests", "viewer").status_code == 200
 
 
 def test_case_tells_what_is_recorded_of_it(service: Service) -> None:

@@ -9,7 +9,10 @@ from fixtures.service import Service
 
 from ireu_governance.core.certificate import parse_certificate
 from ireu_governance.core.errors import ConfigError
+from ireu_governance.core.keys import Role
+from ireu_governance.rotation import KeyRequest, rotate
 from ireu_governance.service.certificate_desk import CertificateDesk
+from ireu_governance.workspace import Workspace
 
 OWN = {"Sec-Fetch-Site": "same-origin"}
 
@@ -47,6 +50,28 @@ def test_entry_and_its_neighbours(service: Service) -> None:
         assert found["statement"]["predicate"]["ledger"]["seq"] == seq
         assert found["proof"]["steps"][-1]["hash"] == found["proof"]["root"]
     assert service.get("/explore/3").status_code == 404
+
+
+def test_entry_of_a_stolen_key_says_that_it_counts_no_more(service: Service) -> None:
+    stolen = service.workspace.key_file().keys(Role.RECORD)[0].key_id
+    change = rotate(service.workspace, KeyRequest(role=Role.RECORD, reason="compromised", from_size=2)).entry
+    with Workspace(service.workspace.root).open_ledger() as ledger:
+        ledger.publish(service.workspace.signer(Role.LOG))
+    page, found = service.get("/explore/2"), service.get("/explore/2.json").json()
+    assert (page.status_code, found["void"], found["from_size"], found["key_id"]) == (200, True, 2, stolen)
+    assert "Entry 2 counts no more" in page.text
+    assert "statement" not in found
+    assert "64 probes" not in page.text
+    assert service.get("/explore/1.json").json()["kind"] == "removal"
+    lines = service.get("/explore.json").json()["page"]["entries"]
+    assert [each["seq"] for each in lines if each["problem"]] == [2]
+    assert (lines[0]["seq"], lines[1]["summary"], lines[1]["cases"]) == (change, "", [])
+    assert "Entry 2 counts no more" in lines[1]["problem"]
+    assert "Entry 2 counts no more" in service.get("/explore").text
+    assert service.get("/", "viewer").status_code == 200
+    refused = service.get("/v1/ledger/entries/2")
+    assert (refused.status_code, refused.json()["code"]) == (410, "entry-void")
+    assert service.get("/v1/ledger/entries/1").status_code == 200
 
 
 def test_certificate_of_an_unpublished_case_is_for_who_is_signed_in(service: Service, number: str) -> None:

@@ -18,7 +18,7 @@ from ireu_cli.context import Shared
 from ireu_cli.exits import NOT
 from ireu_cli.groups import ListingGroup
 from ireu_cli.output import emit, json_option, mark, plain, stdout_console
-from ireu_governance.core.errors import InputError, VerificationError
+from ireu_governance.core.errors import EntryVoidError, InputError, VerificationError
 
 __all__ = ["ledger"]
 
@@ -142,6 +142,8 @@ def show_entry(shared: Shared, seq: int, *, as_json: bool) -> None:
         entry = opened.entry(seq)
         try:
             statement = opened.statement(entry)
+        except EntryVoidError:
+            raise  # which names the entry, and why it does not count
         except VerificationError as error:
             raise VerificationError(
                 f"Entry {seq} does not verify: {error.message}",

@@ -51,6 +51,7 @@ PROBLEM_KINDS: Final[dict[str, tuple[int, str]]] = {
     "run-interrupted": (503, "Stopped before its end"),
     "run-not-resumable": (409, "Cannot be resumed"),
     "check-failed": (422, "A check failed"),
+    "entry-void": (410, "The entry counts no more"),
     "service-unavailable": (503, "The service cannot answer now"),
     "not-authenticated": (401, "Who asks is not known"),
     "not-allowed": (403, "Not allowed"),

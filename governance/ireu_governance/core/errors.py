@@ -14,6 +14,7 @@
     ├── ServiceError            a service refuses a request, or cannot answer it now      exit 2
     ├── RunInterruptedError     a removal was stopped and can be resumed                  exit 130
     └── VerificationError       a named check was made and failed                         exit 1
+        └── EntryVoidError      an entry was properly recorded, by a key revoked there    exit 1
 
 An error says what happened (`message`), what to do next (`hint`), and carries a stable `code` that
 documentation, exit codes and HTTP problems are keyed by. Untrusted bytes may only ever raise `InputError`
@@ -27,6 +28,7 @@ from enum import StrEnum
 __all__ = [
     "ConfigError",
     "EncoderError",
+    "EntryVoidError",
     "ErrorCode",
     "InputError",
     "IreuError",
@@ -87,6 +89,7 @@ class ErrorCode(StrEnum):
     RUN_INTERRUPTED = "run-interrupted"
     RUN_NOT_RESUMABLE = "run-not-resumable"
     CHECK_FAILED = "check-failed"
+    ENTRY_VOID = "entry-void"
     SERVICE_UNAVAILABLE = "service-unavailable"
     NOT_AUTHENTICATED = "not-authenticated"
     NOT_ALLOWED = "not-allowed"
@@ -248,3 +251,25 @@ class VerificationError(IreuError):
     def __init__(self, message: str, *, check: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.check = check
+
+
+class EntryVoidError(VerificationError):
+    """An entry of a ledger counts no more: it is whole and in its place, and its record key is revoked there.
+
+    Args:
+        seq: Number of the entry.
+        key_id: The key that signed it.
+        from_size: Entry from which on that key counts for nothing.
+    """
+
+    default_code = ErrorCode.ENTRY_VOID
+
+    def __init__(self, seq: int, *, key_id: str, from_size: int) -> None:
+        super().__init__(
+            f"Entry {seq} counts no more: the key {key_id[:16]}… that signed it is revoked from entry {from_size} on.",
+            check="record-signature",
+            hint="If what it says is true, record it again with the key that counts now.",
+        )
+        self.seq = seq
+        self.key_id = key_id
+        self.from_size = from_size

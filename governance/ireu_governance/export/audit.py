@@ -31,6 +31,7 @@ from ireu_governance.ledger.audit_attestations import AttestationAudit, StampVer
 from ireu_governance.ledger.audit_entries import EntryAudit
 from ireu_governance.ledger.audit_references import ReferenceAudit
 from ireu_governance.ledger.audit_tree import NodeAudit
+from ireu_governance.ledger.audit_void import judge_void
 from ireu_governance.ledger.findings import AuditReport, FindingKind, FindingList
 from ireu_governance.ledger.records import case_ids
 
@@ -110,7 +111,8 @@ class _FolderAudit:
             tiles.compare(level, row)
         self._judge_other_files(tiles)
         references = ReferenceAudit(self._own_keys, self._findings, kind_of=self._kind_of, cases_of=self._cases_of)
-        references.run(entries.statements, entries.references)
+        references.run(entries.statements, entries.references, entries.void_changes)
+        notes = judge_void(entries.void, references.key_changes, self._key_file, self._findings)
         self._documents.compare_status(self._key_file, entries.statements, size)
         roots = NodeAudit(leaves, FindingList(), sizes={size, *signed}).roots()
         compared = self._compare_roots({each: checkpoint.root for each, (checkpoint, _) in signed.items()}, roots)
@@ -125,7 +127,8 @@ class _FolderAudit:
         attestations.read_stamps(self._documents.stamp_rows())
         root = roots[size]
         unverified = " and ".join(sorted(attestations.unverified))
-        note = f"There are {unverified} that were not verified: nobody was named whose count."
+        if unverified:
+            notes.append(f"There are {unverified} that were not verified: nobody was named whose count.")
         return AuditReport(
             size=size,
             root=None if root is None else root.hex(),
@@ -140,7 +143,7 @@ class _FolderAudit:
                 "stamps": attestations.stamps,
             },
             not_compared=tuple(sorted(each for each in signed if roots[each] is None)),
-            notes=(note,) if unverified else (),
+            notes=tuple(notes),
         )
 
     def _read_checkpoint(self) -> tuple[Checkpoint, str] | None:

@@ -17,9 +17,11 @@ from typing import Final
 
 from ireu_governance.core.certificate_document import parse_certificate
 from ireu_governance.core.certificate_verification import verify_certificate
+from ireu_governance.core.checkpoint import Checkpoint, SignedNote
 from ireu_governance.core.envelope import Envelope
 from ireu_governance.core.errors import ErrorCode, InputError, MissingExtraError
-from ireu_governance.core.keys import Signer
+from ireu_governance.core.keys import KeyFile, Signer
+from ireu_governance.core.proof import LogProof
 from ireu_governance.core.statement import Revocation, Statement
 from ireu_governance.core.verdict import Report, Verdict
 from ireu_governance.export.archive import write_archive
@@ -112,6 +114,11 @@ def build_pack(
         if found is None:
             continue
         report = verify_certificate(data, key_file=key_file)
+        if report.verdict is not Verdict.HOLDS and (key_id := _revoked_key(data, key_file)):
+            left_out.append(
+                f"Not in this pack: certificate {found.id}. It counts no more, since the key {key_id[:16]}… is revoked."
+            )
+            continue
         name = certificate_path(found.removal_seq, found.id, "json")
         packed.append(PackedCertificate(name, found.id, found.removal_seq, report.verdict))
         files[name] = data
@@ -121,10 +128,9 @@ def build_pack(
             except MissingExtraError as error:
                 left_out.append(f"Not in this pack: the .{suffix} pages. {error.message}")
     if not packed:
-        left_out.append("Not in this pack: a certificate. None of this case was found when it was made.")
+        left_out.append("Not in this pack: a certificate. None of this case that counts was found when it was made.")
     entries += _entries_around(ledger, {each.id for each in packed}, checkpoint.size)
     for entry in entries:
-        ledger.statement(entry)
         proof = ledger.prove_inclusion(entry.seq, checkpoint.size)
         files[entry_path(entry.seq)] = entry.envelope
         files[proof_path(entry.seq)] = proof.to_text().encode("utf-8")
@@ -160,10 +166,11 @@ def build_pack(
 
 
 def _entries_of_case(ledger: LedgerReader, case_id: str, size: int) -> list[Entry]:
-    entries = ledger.find_case(case_id)
+    # What counts no more proves nothing about the case: a pack is made as if it had never been recorded.
+    entries = [entry for entry, _ in ledger.statements(ledger.find_case(case_id))]
     if not entries:
         raise InputError(
-            f"The ledger has no entry of the case {case_id[:40]!a}.",
+            f"The ledger has no entry that counts of the case {case_id[:40]!a}.",
             hint="List the cases with: ireu ledger log",
             code=ErrorCode.CASE_UNKNOWN,
         )
@@ -179,12 +186,29 @@ def _entries_of_case(ledger: LedgerReader, case_id: str, size: int) -> list[Entr
 
 def _entries_around(ledger: LedgerReader, certificates: set[str], size: int) -> list[Entry]:
     """Return the entries that tell which keys count, and which of the certificates count no more."""
-    found = list(ledger.entries(stop=size, kind=_OF_KEYS))
-    for entry in ledger.entries(stop=size, kind="revocation"):
-        predicate = ledger.statement(entry).predicate
+    found = [entry for entry, _ in ledger.statements(ledger.entries(stop=size, kind=_OF_KEYS))]
+    for entry, statement in ledger.statements(ledger.entries(stop=size, kind="revocation")):
+        predicate = statement.predicate
         if isinstance(predicate, Revocation) and predicate.certificate_id in certificates:
             found.append(entry)
     return found
+
+
+def _revoked_key(data: bytes, key_file: KeyFile) -> str:
+    """Return the key of a certificate, or of an entry in it, that is revoked where it signed; empty if none is."""
+    certificate = parse_certificate(data)
+    body = certificate.certificate
+    signed = []
+    for each in (body.request, body.removal, body.verification, *(body.history or ())):
+        proof = LogProof.from_text(each.proof)
+        signed += [(signature.keyid, proof.index) for signature in Envelope.from_object(each.envelope).signatures]
+    size = Checkpoint.from_text(SignedNote.from_text(LogProof.from_text(body.removal.proof).checkpoint).text).size
+    signed.append((certificate.signatures[0].keyid, size))
+    for key_id, place in signed:
+        entry = key_file.find(key_id)
+        if entry is not None and entry.revoked_from_size is not None and entry.revoked_from_size <= place:
+            return key_id
+    return ""
 
 
 @dataclass(frozen=True)

@@ -163,11 +163,12 @@ def expect_cases(ledger: LedgerReader, order: VerificationOrder) -> None:
         InputError: A case was never removed (code ``case-unknown``), or there is no removal at all.
     """
     if order.cases == "all":
-        if next(ledger.entries(kind="removal"), None) is None:
+        if next(ledger.statements(ledger.entries(kind="removal")), None) is None:
             raise InputError("The ledger has no removal yet.", hint="Make one with: ireu unlearn")
         return
     for case_id in order.cases:
-        if not any(isinstance(ledger.statement(e).predicate, Removal) for e in ledger.find_case(case_id)):
+        said = ledger.statements(ledger.find_case(case_id))
+        if not any(isinstance(statement.predicate, Removal) for _, statement in said):
             raise InputError(
                 f"The ledger has no removal of case '{case_id}'.",
                 hint="List removals with: ireu ledger log --kind removal",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ireu_governance.core.certificate import LoggedEntry
-from ireu_governance.core.errors import ErrorCode, InputError, IreuError, LedgerRefusedError
+from ireu_governance.core.errors import EntryVoidError, ErrorCode, InputError, IreuError, LedgerRefusedError
 from ireu_governance.core.keys import Role
 from ireu_governance.core.receipt import seal_receipt
 from ireu_governance.core.receipt_verification import verify_receipt
@@ -159,13 +159,12 @@ class _Run:
             size = ledger.head().size
             wanted = None if self._order.cases == "all" else set(self._order.cases)
             removals, known = [], []
-            for entry in ledger.entries(kind="removal"):
-                statement = ledger.statement(entry)
+            for entry, statement in ledger.statements(ledger.entries(kind="removal")):
                 if not isinstance(statement.predicate, Removal):
                     continue
                 known.append((entry.seq, statement.encoder_digest()))
                 case_ids = [case.case_id for case in statement.predicate.cases]
-                if wanted is None or wanted & set(case_ids):
+                if (wanted is None or wanted & set(case_ids)) and _has_plan(ledger, statement.predicate):
                     removals.append((entry.seq, case_ids))
         found = self._tester.identify(self._order.encoder)
         self._is_loaded = True
@@ -212,8 +211,8 @@ class _Run:
     def _appended(self, ledger: LedgerReader, since: int) -> dict[int, int]:
         """Return what this job has appended before, by removal."""
         found: dict[int, int] = {}
-        for entry in ledger.entries(since, kind="verification"):
-            predicate = ledger.statement(entry).predicate
+        for entry, statement in ledger.statements(ledger.entries(since, kind="verification")):
+            predicate = statement.predicate
             if isinstance(predicate, Verification) and predicate.job == self._steps.job_id:
                 found[predicate.removal_seq] = entry.seq
         return found
@@ -264,6 +263,15 @@ class _Run:
                 if isinstance(request, RemovalRequest):
                     return request.plan
         raise InputError(f"Entry {removal_seq} is no removal with a request.", code=ErrorCode.ENTRY_UNKNOWN)
+
+
+def _has_plan(ledger: LedgerReader, removal: Removal) -> bool:
+    """Return whether the request of a removal counts; without its plan there is nothing to judge the removal by."""
+    try:
+        ledger.statement(ledger.entry(removal.request_seq))
+    except EntryVoidError:
+        return False
+    return True
 
 
 def _batches(looked: Looked) -> list[_Batch]:

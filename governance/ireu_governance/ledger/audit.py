@@ -26,6 +26,7 @@ from ireu_governance.ledger.audit_references import ReferenceAudit
 from ireu_governance.ledger.audit_rows import AuditRows
 from ireu_governance.ledger.audit_state import VerifiedState
 from ireu_governance.ledger.audit_tree import NodeAudit
+from ireu_governance.ledger.audit_void import judge_void
 from ireu_governance.ledger.database import expect_there, open_snapshot, reading
 from ireu_governance.ledger.findings import AuditReport, Finding, FindingKind, FindingList
 from ireu_governance.ledger.location import Location
@@ -161,6 +162,7 @@ class _Audit:
                 self._look_back(self._since, entries, checkpoints, root)
         self._rows.check_triggers()
         references = self._check_references(entries)
+        notes.extend(judge_void(entries.void, references.key_changes, self._key_file, self._findings))
         attestations = self._check_attestations(entries, checkpoints, policy, verify_stamp)
         if attestations.unverified:
             names = " and ".join(sorted(attestations.unverified))
@@ -237,7 +239,7 @@ class _Audit:
             is_whole=self._since is None,
         )
         with self._rows.reading("entry_cases"):
-            references.run(entries.statements, entries.references)
+            references.run(entries.statements, entries.references, entries.void_changes)
         return references
 
     def _check_attestations(

@@ -42,6 +42,9 @@ class EntryAudit:
         statements: What entries say that refer to others, by their numbers.
         references: Entries before the first one that is judged, by the numbers of those that build on them.
         compared: Number of entries whose reference to an earlier one was compared.
+        void: Keys by the numbers of the entries that they signed and that count no more, since the key is revoked
+            there. They stand where the tree has them; what they say is compared with nothing.
+        void_changes: What those of them say that record a change of keys.
     """
 
     def __init__(
@@ -63,6 +66,8 @@ class EntryAudit:
         self.statements: dict[int, Statement] = {}
         self.references: dict[int, Reference] = {}
         self.compared = 0
+        self.void: dict[int, str] = {}
+        self.void_changes: dict[int, Statement] = {}
         self._kinds: list[str | None] = []  # None where no entry is in its place
         self._sizes = frozenset(sizes)
         self._displaced: dict[int, bytes] = {}
@@ -130,16 +135,20 @@ class EntryAudit:
         if in_place:
             self._check_chain(seq, examined)
             self._check_columns(row, examined, seq)
-            self._check_reference(seq, examined.reference)
+            if examined.void:
+                self._take_void(seq, examined)
+            else:
+                self._check_time(seq, examined.recorded_at)
+                self._check_reference(seq, examined.reference)
+                if examined.statement is not None:
+                    self.statements[seq] = examined.statement
         self.leaves.append(examined.leaf if in_place else None)
         self._kinds.append(examined.kind if in_place else None)
         if in_place and row.leaf_hash != examined.leaf:
             self._is_open, self._stored_leaf = True, row.leaf_hash
-        if in_place and examined.statement is not None:
-            self.statements[seq] = examined.statement
         if seq + 1 in self._sizes:
             self.times[seq + 1] = self.last_time
-        if seq in self._sizes and in_place:
+        if seq in self._sizes and in_place and not examined.void:
             self.times_after[seq] = examined.recorded_at
         indexed = cases.take(seq) if cases is not None else None
         if in_place and indexed is not None and indexed != set(examined.cases):
@@ -210,13 +219,17 @@ class EntryAudit:
                 seq,
                 f"Beside the entry, {' and '.join(changed)} is not what is signed in it.",
             )
-        if examined.recorded_at < self.last_time:
-            self._findings.add(
-                FindingKind.TIME,
-                seq,
-                f"The entry is dated {examined.recorded_at}, before the one that it follows.",
-            )
-        self.last_time = max(self.last_time, examined.recorded_at)
+
+    def _check_time(self, seq: int, recorded_at: str) -> None:
+        if recorded_at < self.last_time:
+            message = f"The entry is dated {recorded_at}, before the one that it follows."
+            self._findings.add(FindingKind.TIME, seq, message)
+        self.last_time = max(self.last_time, recorded_at)
+
+    def _take_void(self, seq: int, examined: Examined) -> None:
+        self.void[seq] = examined.void
+        if examined.kind == "key-change" and examined.statement is not None:
+            self.void_changes[seq] = examined.statement
 
 
 class _CaseIndex:

@@ -29,6 +29,7 @@ class ReferenceAudit:
 
     Attributes:
         checked: Number of references that were compared.
+        key_changes: Changes of keys by the entries that say so: those that count, and those that these confirm.
     """
 
     def __init__(
@@ -47,15 +48,27 @@ class ReferenceAudit:
         self._is_whole = is_whole
         self._last: KeyChange | None = None
         self._last_digest = ""
+        self._void: dict[str, tuple[int, KeyChange]] = {}
+        self.key_changes: dict[int, KeyChange] = {}
         self.checked = 0
 
-    def run(self, statements: Mapping[int, Statement], references: Mapping[int, Reference]) -> None:
+    def run(
+        self,
+        statements: Mapping[int, Statement],
+        references: Mapping[int, Reference],
+        void_changes: Mapping[int, Statement],
+    ) -> None:
         """Compare all references.
 
         Args:
             statements: What entries say that refer to others, by their numbers in ascending order.
             references: Earlier entries that others build on, by the numbers of these.
+            void_changes: Changes of keys in entries that count no more, since the key that signed them is revoked.
         """
+        for seq, statement in void_changes.items():
+            if isinstance(statement.predicate, KeyChange):
+                # The first one: a thief can repeat a digest, and not know it before the key file is there.
+                self._void.setdefault(_key_file(statement), (seq, statement.predicate))
         for seq, reference in references.items():
             self.checked += 1
             if self._kind_of(reference.seq) not in (None, reference.kind):
@@ -74,12 +87,14 @@ class ReferenceAudit:
 
     def _take_key_change(self, seq: int, statement: Statement, change: KeyChange) -> None:
         self.checked += 1
-        if self._last is not None and change.version != self._last.version + 1:
+        self.key_changes[seq] = change
+        first = self._first_of_chain(change)
+        if self._last is not None and first.version != self._last.version + 1:
             self._blame(seq, f"It records version {change.version} of the key file after {self._last.version}.")
-        elif self._last is not None and change.previous != self._last_digest:
+        elif self._last is not None and first.previous != self._last_digest:
             self._blame(seq, f"The key file before version {change.version} was another one than is recorded.")
         self._last = change
-        self._last_digest = next((each.digest.sha256 for each in statement.subject if each.name == "key-file"), "")
+        self._last_digest = _key_file(statement)
         for note in change.changes:
             entry = self._key_file.find(note.key_id)
             if change.version > self._key_file.version:
@@ -94,6 +109,19 @@ class ReferenceAudit:
                     f"It withdraws key {note.key_id[:16]}… from entry {note.revoked_from_size} on;"
                     " in the key file it counts for longer.",
                 )
+
+    def _first_of_chain(self, change: KeyChange) -> KeyChange:
+        """Go back from a change through those before it that count no more, as far as they lead to the last one.
+
+        A change cannot be recorded again once its entry counts no more. That it was made is said by the digest of its
+        key file in the change after it, whoever signed its own entry.
+        """
+        while self._last is None or change.version > self._last.version + 1:
+            seq, before = self._void.get(change.previous, (-1, None))
+            if before is None or before.version != change.version - 1:
+                break
+            self.key_changes[seq] = change = before
+        return change
 
     def _finish_keys(self) -> None:
         used = self._key_file.version
@@ -120,3 +148,7 @@ class ReferenceAudit:
 
     def _refuse(self, seq: int, message: str) -> None:
         self._findings.add(FindingKind.REFERENCE, seq, message)
+
+
+def _key_file(statement: Statement) -> str:
+    return next((each.digest.sha256 for each in statement.subject if each.name == "key-file"), "")

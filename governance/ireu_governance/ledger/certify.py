@@ -66,6 +66,7 @@ def issue(
     verification = _latest_verification(ledger, removal_entry, removal)
     size = _published_size(ledger, key_file)  # one checkpoint for all three
     request = ledger.entry(removal.request_seq)
+    ledger.statement(request)  # one that counts no more is named, before anything is proven about it
     logged = [
         LoggedEntry(envelope=each.envelope, index=each.seq, proof=ledger.prove_inclusion(each.seq, size))
         for each in (request, removal_entry, verification)
@@ -105,10 +106,9 @@ def _history(ledger: LedgerReader, removal_entry: Entry, removal: Removal, size:
     found: list[Entry] = []
     for case in removal.cases:
         received = False
-        for entry in ledger.find_case(case.case_id):
-            if entry.kind != "request-event" or entry.seq >= size:
-                continue
-            event = ledger.statement(entry).predicate
+        steps = (each for each in ledger.find_case(case.case_id) if each.kind == "request-event" and each.seq < size)
+        for entry, statement in ledger.statements(steps):
+            event = statement.predicate
             if not isinstance(event, RequestEvent) or event.removal_seq not in (None, removal_entry.seq):
                 continue
             received = received or event.event == "received"
@@ -130,15 +130,21 @@ def _find_removal(ledger: LedgerReader, seq: int | None, case_id: str | None) ->
         raise InputError("Name the removal either by its entry or by a case.")
     if seq is not None:
         entry = ledger.entry(seq)
-    else:
-        removals = [each for each in ledger.find_case(case_id or "") if each.kind == "removal"]
-        if not removals:
-            raise InputError("The ledger holds no removal of this case.", code=ErrorCode.CASE_UNKNOWN)
-        entry = removals[-1]
-    predicate = ledger.statement(entry).predicate
-    if not isinstance(predicate, Removal):
-        raise InputError(f"Entry {entry.seq} is a {predicate.kind}, not a removal.")
-    return entry, predicate
+        predicate = ledger.statement(entry).predicate
+        if not isinstance(predicate, Removal):
+            raise InputError(f"Entry {entry.seq} is a {predicate.kind}, not a removal.")
+        return entry, predicate
+    entries = [each for each in ledger.find_case(case_id or "") if each.kind == "removal"]
+    found = [
+        (entry, statement.predicate)
+        for entry, statement in ledger.statements(entries)
+        if isinstance(statement.predicate, Removal)
+    ]
+    if not found and entries:
+        ledger.statement(entries[-1])  # says why it does not count
+    if not found:
+        raise InputError("The ledger holds no removal of this case.", code=ErrorCode.CASE_UNKNOWN)
+    return found[-1]
 
 
 def _latest_verification(ledger: LedgerReader, removal_entry: Entry, removal: Removal) -> Entry:
@@ -149,10 +155,8 @@ def _latest_verification(ledger: LedgerReader, removal_entry: Entry, removal: Re
     untested: Entry | None = None
     encoder = ledger.statement(removal_entry).encoder_digest()
     # Every verification of a removal speaks of all its cases, so those of the first one are all there are.
-    for entry in reversed(ledger.find_case(removal.cases[0].case_id)):
-        if entry.kind != "verification":
-            continue
-        statement = ledger.statement(entry)
+    entries = reversed(ledger.find_case(removal.cases[0].case_id))
+    for entry, statement in ledger.statements(each for each in entries if each.kind == "verification"):
         predicate = statement.predicate
         if (
             isinstance(predicate, Verification)

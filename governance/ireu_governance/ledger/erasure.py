@@ -24,12 +24,13 @@ from typing import Final
 from ireu_governance.core.errors import ErrorCode, InputError
 from ireu_governance.core.grounds import ERASURES, RETENTION_ENDED, expect_known
 from ireu_governance.core.keys import Signer
-from ireu_governance.core.statement import CaseReference, Digest, Draft, Erasure, Subject
+from ireu_governance.core.statement import CaseReference, Digest, Draft, Erasure, Statement, Subject
 from ireu_governance.core.times import format_time, now
 from ireu_governance.ledger.append import Ledger
 from ireu_governance.ledger.destruction import file_errors
 from ireu_governance.ledger.erasure_lots import Lot, begin_lot, close_lot, destroy_lot, find_lot, unfinished_lots
 from ireu_governance.ledger.evidence import Vault
+from ireu_governance.ledger.records import Entry, signed_statement
 from ireu_governance.ledger.request_log import open_cases
 from ireu_governance.ledger.traces import Traces, remove_traces
 from ireu_governance.ledger.vault_case import PANEL, PORTRAITS, VaultCase
@@ -173,8 +174,12 @@ class Eraser:
         if lot.entry is None:
             destroy_lot(self._vault, lot)
             _reached("destroyed")
-        entry = close_lot(self._vault, lot, lambda: self._record(lot))
+        entry = close_lot(self._vault, lot, lambda: self._record(lot), counts=self._counts)
         return LotErased(lot.case_ids, entry, lot.reason, lot.entry is not None, traces)
+
+    def _counts(self, seq: int) -> bool:
+        entries = list(self._ledger.entries(seq, seq + 1))
+        return not entries or any(self._ledger.statements(entries))
 
     def _record(self, lot: Lot) -> int:
         """Return the number of the lot's entry, which is appended unless a call that was stopped had done so."""
@@ -182,8 +187,8 @@ class Eraser:
         entries: set[int] = set()
         known: int | None = None
         for case_id in lot.case_ids:
-            for entry in self._ledger.find_case(case_id):
-                predicate = self._ledger.statement(entry).predicate
+            for entry, statement in self._ledger.statements(self._ledger.find_case(case_id)):
+                predicate = statement.predicate
                 if isinstance(predicate, Erasure):
                     known = entry.seq if wanted <= set(predicate.cases) else known
                 elif wanted & set(_references(getattr(predicate, "cases", ()))):
@@ -210,11 +215,22 @@ class Eraser:
         return [
             case.case_id
             for case in kept
-            if any(entry.kind == "erasure" for entry in self._ledger.find_case(case.case_id))
+            if any(
+                isinstance(statement.predicate, Erasure)
+                for _, statement in self._ledger.statements(
+                    entry for entry in self._ledger.find_case(case.case_id) if entry.kind == "erasure"
+                )
+            )
         ]
 
+    def _said(self, entry: Entry) -> Statement:
+        return signed_statement(entry, self._ledger.key_file)[0]
+
     def _discard_unrecorded(self) -> list[str]:
-        """Take out parts that the ledger never named, and are too old to be just on their way."""
+        """Take out parts that the ledger never named, and are too old to be just on their way.
+
+        What an entry names that counts no more stays: it is needed to record the same again.
+        """
         before = format_time(datetime.now(UTC) - _UNRECORDED_AFTER)
         discarded = []
         recorded: dict[str, set[str]] = {}
@@ -223,7 +239,7 @@ class Eraser:
             named = {
                 reference.commitment
                 for entry in self._ledger.find_case(case.case_id)
-                for reference in _references(getattr(self._ledger.statement(entry).predicate, "cases", ()))
+                for reference in _references(getattr(self._said(entry).predicate, "cases", ()))
             }
             recorded[case.case_id] = {part.name for part in case.parts if part.commitment in named}
         for case in cases:

@@ -111,7 +111,7 @@ def destroy_lot(vault: Vault, lot: Lot) -> None:
             )
 
 
-def close_lot(vault: Vault, lot: Lot, record: Callable[[], int]) -> int:
+def close_lot(vault: Vault, lot: Lot, record: Callable[[], int], *, counts: Callable[[int], bool]) -> int:
     """Have a destroyed lot recorded, once, and remember by which entry.
 
     Args:
@@ -119,13 +119,14 @@ def close_lot(vault: Vault, lot: Lot, record: Callable[[], int]) -> int:
         lot: From `destroy_lot`.
         record: Finds or appends the ledger's entry and returns its number. No other process closes the lot
             meanwhile.
+        counts: Says whether the entry by which it was recorded before still counts; if not, it is recorded again.
 
     Returns:
         The number of the entry.
     """
     with writing(vault.engine) as connection:
         known = connection.execute(select(ERASURES.c.entry).where(ERASURES.c.lot == lot.lot_id)).scalar()
-        if known is not None:
+        if known is not None and counts(int(known)):
             return int(known)
         keys = select(CASES.c.case_id).where(CASES.c.case_id.in_(lot.case_ids), CASES.c.wrapped_key.is_not(None))
         if connection.execute(keys).first():

@@ -15,7 +15,7 @@ from ireu_governance.core.keys import KeyFile, PublicKey, Role
 from ireu_governance.core.merkle import leaf_hash
 from ireu_governance.core.statement import Predicate, Removal, RequestEvent, Statement, Verification
 from ireu_governance.ledger.findings import FindingKind
-from ireu_governance.ledger.records import case_ids, read_statement
+from ireu_governance.ledger.records import case_ids, read_statement, revoked_signer
 
 __all__ = ["KINDS_THAT_REFER", "Examined", "Examiner", "Reference", "Row", "examine_all"]
 
@@ -63,6 +63,7 @@ class Examined(NamedTuple):
         cases: The cases that it speaks of, sorted.
         statement: What it says, if it is of `KINDS_THAT_REFER`.
         reference: The entry that a removal, a verification or a finished request builds on.
+        void: The key that signed it, where that is revoked there: it is whole, and counts no more; else empty.
     """
 
     leaf: bytes
@@ -76,6 +77,7 @@ class Examined(NamedTuple):
     cases: tuple[str, ...] = ()
     statement: Statement | None = None
     reference: Reference | None = None
+    void: str = ""
 
 
 class Examiner:
@@ -114,8 +116,14 @@ class Examiner:
             return Examined(leaf, FindingKind.UNREADABLE, f"it is no envelope ({error.message})")
         keys = self._keys_at(at_size)
         signers = [each.keyid for each in envelope.signatures]
+        void = ""
         if not any(key.key_id in signers for key in keys):
-            return Examined(leaf, *self._why_not(envelope.signatures[0], at_size))
+            revoked = revoked_signer(envelope, keys, self._key_file, seq=at_size)
+            if revoked is None:
+                return Examined(leaf, *self._why_not(envelope.signatures[0], at_size))
+            # What a revoked key signed counts for nothing, and is a leaf of the tree all the same.
+            void = revoked.key_id
+            keys = [key for key in self._key_file.keys(Role.RECORD) if key.key_id == void]
         try:
             statement = read_statement(envelope, keys)
         except VerificationError:
@@ -138,6 +146,7 @@ class Examiner:
             tuple(case_ids(statement)),
             statement if predicate.kind in KINDS_THAT_REFER else None,
             _reference(predicate),
+            void,
         )
 
     def _keys_at(self, size: int) -> Sequence[PublicKey]:

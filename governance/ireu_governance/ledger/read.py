@@ -7,7 +7,7 @@ which recomputes everything.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, Select, select
 
 from ireu_governance.core import merkle
 from ireu_governance.core.checkpoint import Checkpoint
-from ireu_governance.core.errors import ErrorCode, InputError, LedgerRefusedError, VerificationError
+from ireu_governance.core.errors import EntryVoidError, ErrorCode, InputError, LedgerRefusedError, VerificationError
 from ireu_governance.core.keys import KeyFile
 from ireu_governance.core.log_checkpoint import verified_checkpoint
 from ireu_governance.core.proof import LogProof
@@ -146,11 +146,32 @@ class LedgerReader:
             The statement.
 
         Raises:
+            EntryVoidError: It counts no more, since its key is revoked from there or from an earlier entry on.
             VerificationError: No record key of that time signed it, or it stands elsewhere than it was
                 signed.
             InputError: The entry's bytes are no statement.
         """
         return verified_statement(entry, self.key_file)
+
+    def statements(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, Statement]]:
+        """Walk through what entries say; those that count no more are passed over, as if they had never been.
+
+        Args:
+            entries: From this ledger.
+
+        Yields:
+            Each entry that counts, with its statement.
+
+        Raises:
+            VerificationError: One is not what was recorded; see `statement`.
+            InputError: The bytes of one are no statement.
+        """
+        for entry in entries:
+            try:
+                statement = self.statement(entry)
+            except EntryVoidError:
+                continue
+            yield entry, statement
 
     def checkpoint(self, size: int | None = None) -> str | None:
         """Return a checkpoint with the cosignatures that are stored for it.

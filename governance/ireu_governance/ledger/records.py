@@ -11,8 +11,8 @@ from sqlalchemy import Connection, TextClause, text
 
 from ireu_governance.core import merkle
 from ireu_governance.core.envelope import PAYLOAD_TYPE, Envelope
-from ireu_governance.core.errors import InputError, LedgerRefusedError, VerificationError
-from ireu_governance.core.keys import KeyFile, PublicKey, Role
+from ireu_governance.core.errors import EntryVoidError, InputError, LedgerRefusedError, VerificationError
+from ireu_governance.core.keys import KeyEntry, KeyFile, PublicKey, Role
 from ireu_governance.core.statement import Statement
 
 __all__ = [
@@ -23,6 +23,8 @@ __all__ = [
     "node_query",
     "node_reader",
     "read_statement",
+    "revoked_signer",
+    "signed_statement",
     "verified_statement",
 ]
 
@@ -90,17 +92,66 @@ def verified_statement(entry: Entry, key_file: KeyFile) -> Statement:
         The statement.
 
     Raises:
+        EntryVoidError: It is whole and in its place, and the key that signed it is revoked there.
         VerificationError: No record key of that time signed it, or it stands elsewhere than it was signed.
         InputError: The entry's bytes are no statement.
     """
+    statement, revoked = signed_statement(entry, key_file)
+    if revoked is not None:
+        raise EntryVoidError(entry.seq, key_id=revoked.key_id, from_size=revoked.revoked_from_size or 0)
+    return statement
+
+
+def signed_statement(entry: Entry, key_file: KeyFile) -> tuple[Statement, KeyEntry | None]:
+    """Return what an entry says, also when it counts no more; only for those who may not lose what it names.
+
+    Args:
+        entry: As it is stored.
+        key_file: Whose keys count.
+
+    Returns:
+        The statement, and the key that signed it where that is revoked there; None of an entry that counts.
+
+    Raises:
+        VerificationError: No record key signed it that counted there once, or it stands elsewhere than it was signed.
+        InputError: The entry's bytes are no statement.
+    """
+    envelope = Envelope.from_bytes(entry.envelope)
     keys = key_file.keys(Role.RECORD, at_size=entry.seq)
-    statement = read_statement(Envelope.from_bytes(entry.envelope), keys)
+    revoked = revoked_signer(envelope, keys, key_file, seq=entry.seq)
+    if revoked is not None:
+        keys = tuple(key for key in key_file.keys(Role.RECORD) if key.key_id == revoked.key_id)
+    statement = read_statement(envelope, keys)
     place = statement.predicate.ledger
     if place.origin != key_file.origin or place.seq != entry.seq:
         raise VerificationError(
             f"Entry {entry.seq} was signed as entry {place.seq} of '{place.origin}'.", check="position"
         )
-    return statement
+    return statement, revoked
+
+
+def revoked_signer(envelope: Envelope, keys: Sequence[PublicKey], key_file: KeyFile, *, seq: int) -> KeyEntry | None:
+    """Return the revoked record key that an entry claims to be signed with, if it names none that counts.
+
+    Args:
+        envelope: The entry; its signature is not verified here.
+        keys: The record keys that count where it stands.
+        key_file: Whose keys they are.
+        seq: Where it stands.
+
+    Returns:
+        The key, which counted there before it was revoked; None when the entry is not of this kind.
+    """
+    signers = [each.keyid for each in envelope.signatures]
+    if any(key.key_id in signers for key in keys):
+        return None
+    for key_id in signers:
+        entry = key_file.find(key_id)
+        if entry is None or entry.role is not Role.RECORD or entry.revoked_from_size is None:
+            continue
+        if entry.first_size <= seq and entry.revoked_from_size <= seq:
+            return entry
+    return None
 
 
 def case_ids(statement: Statement) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the ledger says about requests: read back from its entries, signatures verified."""
+"""What the ledger says about requests: read back from its entries that count, signatures verified."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def find_request(ledger: LedgerReader, case_id: str) -> RequestState | None:
 def list_requests(ledger: LedgerReader) -> list[RequestState]:
     """Return all requests, in the order in which they were recorded."""
     events: dict[str, list[RequestEvent]] = {}
-    for entry in ledger.entries(kind="request-event"):
-        predicate = ledger.statement(entry).predicate
+    for _, statement in ledger.statements(ledger.entries(kind="request-event")):
+        predicate = statement.predicate
         if isinstance(predicate, RequestEvent):
             events.setdefault(predicate.cases[0].case_id, []).append(predicate)
     return [RequestState.of(case_id, found) for case_id, found in events.items()]
@@ -63,13 +63,14 @@ def removal_verdict(ledger: LedgerReader, removal_seq: int) -> RetestVerdict | N
     if not isinstance(predicate, Removal):
         raise InputError(f"Entry {removal_seq} is a {predicate.kind}, not a removal.")
     found: RetestVerdict | None = None
-    for entry in ledger.find_case(predicate.cases[0].case_id):
-        other = ledger.statement(entry).predicate
+    for _, statement in ledger.statements(ledger.find_case(predicate.cases[0].case_id)):
+        other = statement.predicate
         if isinstance(other, Verification) and other.removal_seq == removal_seq:
             found = other.verdict
     return found
 
 
 def _events(ledger: LedgerReader, case_id: str) -> list[RequestEvent]:
-    statements = (ledger.statement(entry) for entry in ledger.find_case(case_id) if entry.kind == "request-event")
-    return [each.predicate for each in statements if isinstance(each.predicate, RequestEvent)]
+    entries = (entry for entry in ledger.find_case(case_id) if entry.kind == "request-event")
+    predicates = (statement.predicate for _, statement in ledger.statements(entries))
+    return [each for each in predicates if isinstance(each, RequestEvent)]

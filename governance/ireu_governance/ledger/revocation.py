@@ -56,8 +56,8 @@ def read_withdrawals(ledger: LedgerReader, *, stop: int | None = None) -> list[S
         stop: End before this entry; None for the end of the log.
     """
     found = []
-    for entry in ledger.entries(stop=stop, kind="revocation"):
-        predicate = ledger.statement(entry).predicate
+    for _, statement in ledger.statements(ledger.entries(stop=stop, kind="revocation")):
+        predicate = statement.predicate
         if isinstance(predicate, Revocation):
             found.append(StatusEntry.of(predicate))
     return found

@@ -1,4 +1,4 @@
-"""Everything that is recorded of a case, and what may be done with it.
+"""Everything that is recorded of a case and counts, and what may be done with it.
 
 People without a key see the cases that were published, and of these only what the published log says. Whoever has a
 key sees all cases, and what was recorded and could not be published yet as well.
@@ -85,14 +85,23 @@ class CaseFiles:
             limit: At most this many.
             everything: All cases, instead of the published ones.
         """
-        if everything:
-            rows = fetch_rows(self._log.engine, _CASES, {"after": after, "limit": limit})
-            ids = [str(row[0]) for row in rows]
-        else:
-            ids = self._publications.list(after=after, limit=limit)
-        published = self._publications.published_among(ids)
-        lines = (self._line(each, each in published, today=today, everything=everything) for each in ids)
-        return [line for line in lines if line is not None]
+        found: list[CaseLine] = []
+        while True:
+            # Cases of which nothing counts or was published are left out; a page is filled up all the same.
+            wanted = limit - len(found)
+            ids = self._ids(after, wanted, everything=everything)
+            published = self._publications.published_among(ids)
+            lines = (self._line(each, each in published, today=today, everything=everything) for each in ids)
+            found.extend(line for line in lines if line is not None)
+            if len(ids) < wanted or len(found) == limit:
+                return found
+            after = ids[-1]
+
+    def _ids(self, after: str, limit: int, *, everything: bool) -> list[str]:
+        if not everything:
+            return self._publications.list(after=after, limit=limit)
+        rows = fetch_rows(self._log.engine, _CASES, {"after": after, "limit": limit})
+        return [str(row[0]) for row in rows]
 
     def knows(self, case_id: str) -> bool:
         """Return whether the ledger has an entry that speaks of a case."""
@@ -206,7 +215,7 @@ class CaseFiles:
         entries = [
             entry for start in range(0, len(seqs), 500) for entry in self._log.some_entries(seqs[start : start + 500])
         ]
-        return [self._log.statement(entry) for entry in entries]
+        return [statement for _, statement in self._log.statements(entries)]
 
     def _seqs(self, case_id: str, *, limit: int) -> Sequence[int]:
         return [int(row[0]) for row in fetch_rows(self._log.engine, _SEQS, {"case": case_id, "limit": limit})]

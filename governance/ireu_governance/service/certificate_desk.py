@@ -166,8 +166,8 @@ class CertificateDesk:
         found = list(known)
         after = known_size - 1
         while seqs := self._index.find([(What.KIND, "revocation")], after=after, limit=500):
-            for entry in self._log.some_entries(seqs):
-                predicate = self._log.statement(entry).predicate
+            for _, statement in self._log.statements(self._log.some_entries(seqs)):
+                predicate = statement.predicate
                 if isinstance(predicate, Revocation):
                     found.append(_status_entry(predicate))
             after = seqs[-1]

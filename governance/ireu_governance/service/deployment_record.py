@@ -69,9 +69,8 @@ def _record(workspace: Workspace, ledger: Ledger, store: ServiceStore, number: s
         row = connection.execute(select(DEPLOYMENTS).where(table.id == number)).one()
         said = [
             predicate
-            for entry in ledger.entries(kind="deployment")
-            if isinstance(predicate := ledger.statement(entry).predicate, Deployment)
-            and predicate.deployment_id == number
+            for _, statement in ledger.statements(ledger.entries(kind="deployment"))
+            if isinstance(predicate := statement.predicate, Deployment) and predicate.deployment_id == number
         ]
         changes = {each.change for each in said}
         drafts = []

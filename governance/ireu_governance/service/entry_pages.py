@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from ireu_governance.core import merkle
 from ireu_governance.core.envelope import Envelope
+from ireu_governance.core.errors import EntryVoidError
 from ireu_governance.ledger.records import Entry, case_ids
 from ireu_governance.ledger.summaries import summarise
 from ireu_governance.service.bounded import BoundedCache
@@ -48,6 +49,7 @@ class EntryLine(BaseModel):
         cases: Cases that it speaks of.
         encoder: Digest of the encoder that it is about, where it is about one.
         summary: What it says in a few words.
+        problem: Why it counts for nothing, so that none of what it says is listed; else None.
     """
 
     seq: int
@@ -56,6 +58,7 @@ class EntryLine(BaseModel):
     cases: list[str]
     encoder: str | None
     summary: str
+    problem: str | None = None
 
 
 class EntryDetail(BaseModel):
@@ -172,6 +175,7 @@ class EntryPages:
 
         Raises:
             InputError: There is no such entry, or it is not published yet.
+            EntryVoidError: It counts no more.
             LedgerRefusedError: It is not what was recorded.
         """
         key = (self._log.reader.key_file.digest, seq)
@@ -195,7 +199,18 @@ class EntryPages:
 
     def line(self, entry: Entry) -> EntryLine:
         """Return an entry as it is listed, its signature verified."""
-        statement = self._log.statement(entry)
+        try:
+            statement = self._log.statement(entry)
+        except EntryVoidError as error:
+            return EntryLine(
+                seq=entry.seq,
+                kind=entry.kind,
+                recorded_at=entry.recorded_at,
+                cases=[],
+                encoder=None,
+                summary="",
+                problem=error.message,
+            )
         predicate = statement.predicate
         return EntryLine(
             seq=predicate.ledger.seq,

@@ -7,7 +7,7 @@ sees it, and only what was published can never become anything else.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final
@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from ireu_governance.core import merkle
 from ireu_governance.core.checkpoint import Checkpoint
 from ireu_governance.core.consistency import ConsistencyProof
-from ireu_governance.core.errors import ErrorCode, InputError, LedgerRefusedError, VerificationError
+from ireu_governance.core.errors import EntryVoidError, ErrorCode, InputError, LedgerRefusedError, VerificationError
 from ireu_governance.core.log_checkpoint import verified_checkpoint
 from ireu_governance.core.proof import LogProof
 from ireu_governance.core.statement import Statement
@@ -235,6 +235,7 @@ class PublishedLog:
             keep: Whether to remember it; not worth it for one of very many that are read at random.
 
         Raises:
+            EntryVoidError: It counts no more, since its key is revoked there.
             LedgerRefusedError: It is not what was recorded: the ledger was tampered with.
         """
         reader = self._open_reader()
@@ -244,6 +245,8 @@ class PublishedLog:
             return known
         try:
             statement = reader.statement(entry)
+        except EntryVoidError:
+            raise  # the organisation said so itself; nothing was tampered with
         except (InputError, VerificationError) as error:
             raise LedgerRefusedError(
                 f"Entry {entry.seq} does not hold: {error.message}", hint="Run an audit."
@@ -251,6 +254,22 @@ class PublishedLog:
         if keep:
             self._statements.put(key, statement)
         return statement
+
+    def statements(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, Statement]]:
+        """Walk through what entries say; those that count no more are passed over, as if they had never been.
+
+        Args:
+            entries: From this log.
+
+        Raises:
+            LedgerRefusedError: One is not what was recorded.
+        """
+        for entry in entries:
+            try:
+                statement = self.statement(entry)
+            except EntryVoidError:
+                continue
+            yield entry, statement
 
     def prove_inclusion(self, seq: int, size: int | None = None) -> InclusionProof:
         """Prove that an entry is in the log.

@@ -7,12 +7,15 @@ import os
 from pathlib import Path
 from typing import Any
 
+import builders
 import pytest
 from click.testing import CliRunner, Result
 from fixtures.records import RecordedRemoval, record_removal
 
 from ireu_cli.main import cli
-from ireu_governance.core.errors import ConfigError, InputError, IreuError, VerificationError
+from ireu_governance.core.errors import ConfigError, EntryVoidError, InputError, IreuError, VerificationError
+from ireu_governance.core.keys import Role
+from ireu_governance.core.statement import Draft
 from ireu_governance.keystore import load_key_file
 from ireu_governance.workspace import Workspace
 
@@ -229,5 +232,39 @@ def test_log_lists_entries_that_count_for_nothing_beside_the_others(recorded_her
     told = run(folder, "ledger", "log").output
     assert (recorded_here.case_id in told, "does-not-verify" in told) == (True, True)
     refused = run(folder, "ledger", "show", "2").exception
-    assert isinstance(refused, VerificationError)
-    assert refused.message.startswith("Entry 2 does not verify")
+    assert isinstance(refused, EntryVoidError)
+    assert refused.message.startswith("Entry 2 counts no more")
+
+
+def test_after_a_theft_what_was_given_up_is_recorded_again_and_gets_its_certificate(
+    recorded_here: RecordedRemoval, tmp_path: Path
+) -> None:
+    folder = recorded_here.workspace.root
+    case = recorded_here.case_id
+    done = say(folder, "keys", "rotate", "--role", "record", "--reason", "compromised", "--from-size", "0")
+    audit = run(folder, "ledger", "audit")
+    assert (audit.exit_code, "Entries 0 to 2 count no more" in " ".join(audit.output.split())) == (0, True)
+    assert isinstance(refuse(folder, "certificate", "issue", "--case", case), EntryVoidError)
+    assert say(folder, "request", "list")["requests"] == []
+    assert refuse(folder, "certificate", "pack", case, "--out", tmp_path / "none.zip").code == "case-unknown"
+    workspace = Workspace(folder)
+    drafts = []
+    for artifact, kind, fields in (
+        (builders.BEFORE, "removal-request", builders.make_request((case,))),
+        (builders.AFTER, "removal", builders.make_removal(4, (case,))),
+        (builders.AFTER, "verification", builders.make_verification(5, (case,))),
+    ):
+        del fields["recorded_at"]
+        drafts.append(Draft(subject=artifact.subjects(), kind=kind, fields=fields))
+    with workspace.open_ledger() as ledger:
+        ledger.append(drafts, workspace.signer(Role.RECORD))
+    say(folder, "ledger", "checkpoint")
+    issued = say(folder, "certificate", "issue", "--case", case)
+    assert (done["entry"], issued["removal_entry"]) == (3, 5)
+    keys = workspace.key_file_path
+    assert run(folder, "certificate", "verify", issued["path"], "--key", keys).exit_code == 0
+    assert run(folder, "certificate", "verify", recorded_here.certificate, "--key", keys).exit_code == 1
+    packed = say(folder, "certificate", "pack", case, "--out", tmp_path / "case.zip")
+    assert any("counts no more" in each for each in packed["left_out"])
+    assert run(folder, "certificate", "verify-pack", tmp_path / "case.zip", "--key", keys).exit_code == 0
+    assert say(folder, "ledger", "audit")["findings"] == []

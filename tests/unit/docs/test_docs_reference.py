@@ -71,6 +71,8 @@ def test_documented_exit_codes_are_those_of_the_errors() -> None:
             error: errors.IreuError = errors.VerificationError("x", check="form")
         elif kind is errors.MissingExtraError:
             error = errors.MissingExtraError("ml", "x")
+        elif kind is errors.EntryVoidError:
+            error = errors.EntryVoidError(7, key_id="ab" * 32, from_size=5)
         elif kind is errors.OutboundError:
             error = errors.OutboundError("x", reason=errors.Refusal.ADDRESS)
         else:

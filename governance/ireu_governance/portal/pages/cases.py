@@ -102,8 +102,8 @@ def plans_of(context: Context, file: CaseFile) -> dict[int, Plan]:
     wanted = {removal.entry: removal.request_entry for removal in file.removals}
     seqs = sorted(set(wanted.values()))
     plans: dict[int, Plan] = {}
-    for entry in log.some_entries(seqs[:500]):
-        predicate = log.statement(entry).predicate
+    for entry, statement in log.statements(log.some_entries(seqs[:500])):
+        predicate = statement.predicate
         if isinstance(predicate, RemovalRequest):
             plans[entry.seq] = predicate.plan
     return {removal: plans[request] for removal, request in wanted.items() if request in plans}

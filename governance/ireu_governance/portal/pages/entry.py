@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import Path, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
 from ireu_governance.api.context import ContextOf
+from ireu_governance.core.errors import EntryVoidError
+from ireu_governance.core.merkle import leaf_hash
+from ireu_governance.ledger.records import Entry
 from ireu_governance.portal.entry_words import tell_entry
 from ireu_governance.portal.page import page_router, show, twin
 from ireu_governance.portal.proof_view import ProofView, view_proof
-from ireu_governance.portal.visitors import VisitorOf
+from ireu_governance.portal.visitors import Visitor, VisitorOf
 from ireu_governance.reports.figures import visible
+from ireu_governance.service.published_log import PublishedLog
 
 __all__ = ["router"]
 
@@ -60,6 +64,30 @@ class EntryModel(BaseModel):
     proof: ProofView
 
 
+class VoidEntryModel(BaseModel):
+    """An entry that counts no more.
+
+    Attributes:
+        origin: Name of the log.
+        seq: Its number.
+        size: Number of published entries.
+        recorded_at: When it was recorded.
+        leaf: Its hash in the tree.
+        key_id: The key that signed it.
+        from_size: Entry from which on that key is revoked.
+        void: That it counts no more.
+    """
+
+    origin: str
+    seq: int
+    size: int
+    recorded_at: str
+    leaf: str
+    key_id: str
+    from_size: int
+    void: Literal[True] = True
+
+
 @twin(router, "/explore/{seq}")
 def show_entry(
     request: Request, context: ContextOf, visitor: VisitorOf, seq: Annotated[int, Path(ge=0, le=2**53 - 1)]
@@ -67,7 +95,10 @@ def show_entry(
     """Show an entry."""
     log = context.record.log
     entry = log.entry(seq)
-    statement = log.statement(entry)
+    try:
+        statement = log.statement(entry)
+    except EntryVoidError as error:
+        return _show_void(request, visitor, log, entry, error)
     proof = view_proof(log.prove_inclusion(seq))
     key_file = log.reader.key_file
     envelope = json.loads(entry.envelope)
@@ -100,6 +131,21 @@ def show_entry(
         keys_data=_data(key_file.to_bytes()),
         key_file=key_file,
     )
+
+
+def _show_void(request: Request, visitor: Visitor, log: PublishedLog, entry: Entry, error: EntryVoidError) -> Response:
+    """Show that an entry counts no more, and why; not what it says, since nobody answers for that."""
+    head = log.head()
+    model = VoidEntryModel(
+        origin=log.reader.key_file.origin,
+        seq=entry.seq,
+        size=head.size,
+        recorded_at=entry.recorded_at,
+        leaf=leaf_hash(entry.envelope).hex(),
+        key_id=error.key_id,
+        from_size=error.from_size,
+    )
+    return show(request, visitor, "entry_void.html", model, title=f"Entry {entry.seq} counts no more")
 
 
 def _whole(statement: dict[str, Any]) -> str | None:

@@ -95,4 +95,12 @@ def _jobs(context: Context) -> tuple[list[JobModel], str]:
 
 
 def _newest(context: Context, kind: str) -> list[EntryLine]:
-    return context.record.pages.page(EntryQuery(limit=_LINES, order="newest", kind=kind)).entries
+    found: list[EntryLine] = []
+    after = -1
+    while len(found) < _LINES:  # what counts no more is in the log's own list, and not here
+        page = context.record.pages.page(EntryQuery(after=after, limit=_LINES, order="newest", kind=kind))
+        found.extend(each for each in page.entries if each.problem is None)
+        if page.next is None:
+            break
+        after = page.next
+    return found[:_LINES]

@@ -12,13 +12,24 @@ import pytest
 from fixtures.retests import FOLDER, FakeTester, MemoryQueue, RetestDesk
 
 from ireu_governance.core.errors import ConfigError, ErrorCode, InputError, LedgerRefusedError
+from ireu_governance.core.keys import Role
 from ireu_governance.core.receipt_verification import verify_receipt
+from ireu_governance.core.statement import Draft
 from ireu_governance.core.verdict import RetestVerdict, Verdict
 from ireu_governance.jobs.leases import FileLeases
-from ireu_governance.jobs.orders import KIND, RECEIPT, VerificationResult, parse_order, submit_verification
+from ireu_governance.jobs.orders import (
+    KIND,
+    RECEIPT,
+    VerificationResult,
+    expect_cases,
+    parse_order,
+    submit_verification,
+)
 from ireu_governance.jobs.queue import JobStatus
 from ireu_governance.jobs.verification import verification_handler
 from ireu_governance.ledger.audit import audit
+from ireu_governance.rotation import KeyRequest, revoke, rotate
+from ireu_governance.workspace import Workspace
 
 
 @pytest.fixture
@@ -80,6 +91,45 @@ def test_the_record_is_sound_afterwards(office: Office) -> None:
     workspace = office.desk.workspace
     found = audit(workspace.ledger_location, key_file=workspace.key_file(), checkpoint_path=workspace.checkpoint_path)
     assert found.findings == ()
+
+
+def test_removals_that_a_stolen_key_recorded_are_not_tested(office: Office) -> None:
+    workspace = office.desk.workspace
+    first, second = office.desk.removals
+    rotate(workspace, KeyRequest(role=Role.RECORD, reason="compromised", from_size=second))
+    office = Office(RetestDesk(Workspace(workspace.root), office.desk.cases, office.desk.removals))
+    job, _ = office.run()
+    with office.desk.workspace.open_ledger() as ledger:
+        tested = [
+            statement.predicate.removal_seq
+            for _, statement in ledger.statements(ledger.entries(kind="verification"))
+            if statement.predicate.job == job
+        ]
+        assert tested == [first]
+        with pytest.raises(InputError) as caught:
+            expect_cases(ledger, parse_order({"encoder": FOLDER, "cases": list(office.desk.cases[1])}))
+    assert caught.value.code is ErrorCode.CASE_UNKNOWN
+
+
+def test_a_removal_whose_request_a_stolen_key_recorded_is_passed_over(office: Office) -> None:
+    workspace = office.desk.workspace
+    first, second = office.desk.removals
+    rotate(workspace, KeyRequest(role=Role.RECORD, reason="scheduled"))
+    old = next(each for each in Workspace(workspace.root).key_file().entries if each.revoked_from_size is not None)
+    desk = RetestDesk(Workspace(workspace.root), office.desk.cases, office.desk.removals)
+    case_id = "ab" * 16
+    with desk.workspace.open_ledger() as ledger:
+        draft = Draft(
+            subject=builders.AFTER.subjects(),
+            kind="removal",
+            fields={k: v for k, v in builders.make_removal(second - 1, (case_id,)).items() if k != "recorded_at"},
+        )
+        ledger.append([draft], desk.workspace.signer(Role.RECORD))
+        ledger.publish(desk.workspace.signer(Role.LOG))
+    revoke(Workspace(workspace.root), old.key_id, from_size=second - 1)
+    office = Office(RetestDesk(Workspace(workspace.root), desk.cases, desk.removals))
+    _, result = office.run()
+    assert [each.removal_entry for each in result.removals] == [first]
 
 
 def test_an_unknown_encoder_that_passes_the_probes_is_told_apart(office: Office) -> None:

@@ -19,6 +19,7 @@ from fixtures.cases import PANEL_PHOTO, PERSON, PORTRAIT, TEXT, CaseDesk
 from ireu_governance.core.canonical import canonicalize
 from ireu_governance.core.certificate import verify_certificate
 from ireu_governance.core.errors import ErrorCode, InputError, LedgerError
+from ireu_governance.core.keys import Role
 from ireu_governance.core.statement import Erasure
 from ireu_governance.core.times import format_time, now
 from ireu_governance.core.verdict import Verdict
@@ -28,6 +29,7 @@ from ireu_governance.ledger.audit import audit
 from ireu_governance.ledger.copies import find_copies
 from ireu_governance.ledger.sealing import binding, unseal
 from ireu_governance.ledger.traces import remove_traces
+from ireu_governance.rotation import KeyRequest, rotate
 from ireu_governance.workspace import Workspace
 
 
@@ -580,6 +582,42 @@ def test_evidence_that_came_back_with_an_older_vault_is_erased_again(desk: CaseD
     assert len(erasures_of(desk, case_id)) == 1
 
 
+def give_up(desk: CaseDesk, first: int) -> CaseDesk:
+    """Rotate a stolen record key away, with all that it signed from an entry on."""
+    rotate(desk.workspace, KeyRequest(role=Role.RECORD, reason="compromised", from_size=first))
+    return CaseDesk(Workspace(desk.workspace.root), desk.secrets)
+
+
+def test_evidence_that_only_entries_of_a_stolen_key_name_is_kept_for_recording_again(
+    desk: CaseDesk, case_id: str
+) -> None:
+    desk = give_up(desk, 0)
+    with sqlite3.connect(desk.workspace.root / "vault" / "vault.db") as database:
+        database.execute("UPDATE parts SET created_at = '2026-01-01T00:00:00Z'")
+    database.close()
+    with desk.eraser() as eraser:
+        assert eraser.expire().discarded == ()
+    assert has_key(desk, case_id)
+
+
+def test_erasure_that_a_stolen_key_recorded_erases_nothing_and_can_be_recorded_again(
+    desk: CaseDesk, case_id: str
+) -> None:
+    vault_file = desk.workspace.root / "vault" / "vault.db"
+    kept = vault_file.read_bytes()
+    (first,) = erase(desk, case_id)
+    erased = vault_file.read_bytes()
+    desk = give_up(desk, first.entry)
+    vault_file.write_bytes(kept)  # as if a thief had written the entry, and nobody erased anything
+    with desk.eraser() as eraser:
+        assert eraser.expire().erased == ()
+    assert has_key(desk, case_id)
+    vault_file.write_bytes(erased)  # it was the organisation's own: say so again
+    (again,) = erase(desk, case_id)
+    assert (again.before, again.entry) == (True, first.entry + 2)
+    assert erase(desk, case_id)[0].entry == again.entry, "once is enough"
+
+
 # Copies
 
 
@@ -618,7 +656,7 @@ def test_lot_is_never_closed_while_a_key_is_there(desk: CaseDesk, case_id: str) 
     with desk.workspace.open_vault() as vault:
         lot = begin_lot(vault, [case_id], reason="gdpr:17-1-b")
         with pytest.raises(RuntimeError):
-            close_lot(vault, lot, lambda: 0)
+            close_lot(vault, lot, lambda: 0, counts=lambda _: True)
         for case_ids, code in (([case_id], ErrorCode.EVIDENCE_ERASED), (["0" * 32], ErrorCode.CASE_UNKNOWN)):
             with pytest.raises(InputError) as caught:
                 begin_lot(vault, case_ids, reason="gdpr:17-1-b")
