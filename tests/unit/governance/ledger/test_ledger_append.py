@@ -57,9 +57,7 @@ def test_process_that_makes_the_same_ledger_a_moment_later_takes_nothing_away(
         ledger.append(make_story(3), simulator.keys.record)
     monkeypatch.setattr(append_module, "is_there", lambda _: False)  # it looked a moment before the other had begun
     with pytest.raises(ConfigError) as caught:
-        Ledger.create(
-            simulator.path, key_file=simulator.keys.key_file, checkpoint_path=simulator.path.with_name("other")
-        )
+        Ledger.create(simulator.location, key_file=simulator.keys.key_file, checkpoint_path=simulator.folder / "other")
     assert caught.value.code is ErrorCode.WORKSPACE_EXISTS
     with simulator.open() as ledger:
         assert ledger.head().size == 3
