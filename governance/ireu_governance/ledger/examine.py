@@ -13,7 +13,7 @@ from ireu_governance.core.envelope import Envelope, Signature
 from ireu_governance.core.errors import InputError, VerificationError
 from ireu_governance.core.keys import KeyFile, PublicKey, Role
 from ireu_governance.core.merkle import leaf_hash
-from ireu_governance.core.statement import Predicate, Removal, RequestEvent, Statement, Verification
+from ireu_governance.core.statement import Predicate, Statement
 from ireu_governance.ledger.findings import FindingKind
 from ireu_governance.ledger.records import case_ids, read_statement, revoked_signer
 
@@ -176,10 +176,12 @@ class Examiner:
 
 
 def _reference(predicate: Predicate) -> Reference | None:
-    if isinstance(predicate, Removal):
+    # By the kind: an audit does this for every entry, and classes of pydantic are slow to ask.
+    if predicate.kind == "removal":
         return Reference(predicate.request_seq, "removal-request")
-    if isinstance(predicate, Verification | RequestEvent) and predicate.removal_seq is not None:
-        return Reference(predicate.removal_seq, "removal")
+    if predicate.kind in ("verification", "request-event"):
+        seq: int | None = getattr(predicate, "removal_seq", None)
+        return None if seq is None else Reference(seq, "removal")
     return None
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from math import ceil
 from typing import TYPE_CHECKING, Final, cast
@@ -168,10 +169,13 @@ def stream(
     """
     raw = cast("psycopg.Connection[tuple[object, ...]]", connection.connection.dbapi_connection)
     name = f"walk_{next(_WALKS)}"  # walks through two tables take turns
-    # Binary: as text, the bytes of an entry come as digits, twice as many, and have to be read.
-    with raw.cursor(name, binary=True) as cursor:
+    # Binary: as text, the bytes of an entry come as digits, twice as many, and have to be read. The next page is
+    # fetched while this one is looked at, since the server has a processor of its own.
+    with raw.cursor(name, binary=True) as cursor, ThreadPoolExecutor(1) as ahead:
         cursor.execute(_PARAMETER.sub(r"%(\1)s", query).encode(), values)
-        while rows := cursor.fetchmany(page):
+        coming = ahead.submit(cursor.fetchmany, page)
+        while rows := coming.result():
+            coming = ahead.submit(cursor.fetchmany, page)
             yield from rows
 
 
