@@ -104,6 +104,8 @@ def _show(report: MonitorReport, out: Path | None, *, one_line: bool, as_json: b
             console.print("  its keys are those that lie beside it, believed from now on; to check them, give --key")
         if report.witnesses:
             console.print(f"  cosigned by {plain(', '.join(report.witnesses))}")
+        for note in report.notes:
+            console.print(f"  {plain(note)}")
         for alarm in report.alarms:
             where = "" if alarm.entry is None else f"entry {alarm.entry}"
             console.print(f"  [red]✗[/red] {where:<12} {alarm.kind.value:<18} {plain(alarm.message)}")

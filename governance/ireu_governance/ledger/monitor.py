@@ -23,14 +23,17 @@ from ireu_governance.core.checkpoint import Checkpoint
 from ireu_governance.core.envelope import Envelope
 from ireu_governance.core.errors import ConfigError, ErrorCode, InputError, VerificationError
 from ireu_governance.core.fork import Relation, compare
-from ireu_governance.core.keys import KeyFile, Role
+from ireu_governance.core.keys import KeyFile
 from ireu_governance.core.log_checkpoint import verified_checkpoint
 from ireu_governance.core.policy import Policy
+from ireu_governance.core.statement import KeyChange
 from ireu_governance.core.tiles import TILE_WIDTH
+from ireu_governance.ledger.audit_void import judge_void
+from ireu_governance.ledger.findings import FindingList
 from ireu_governance.ledger.log_source import LogSource
 from ireu_governance.ledger.monitor_report import Alarm, AlarmKind, MonitorReport
 from ireu_governance.ledger.monitor_state import MonitorState, load_state, save_state
-from ireu_governance.ledger.records import read_statement
+from ireu_governance.ledger.records import read_statement, signing_keys
 
 __all__ = ["Alarm", "AlarmKind", "MonitorReport", "follow", "look"]
 
@@ -125,6 +128,9 @@ class _Visit:
     before: MonitorState | None
     key_file: KeyFile
     alarms: list[Alarm] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    void: dict[int, str] = field(default_factory=dict)
+    changes: dict[int, KeyChange] = field(default_factory=dict)
     kinds: Counter[str] = field(default_factory=Counter)
     witnesses: tuple[str, ...] = ()
     text: str | None = None
@@ -218,6 +224,7 @@ class _Visit:
             self._compare_tile(size, leaves)
             _, frontier = merkle.extend(size, frontier, leaves)
             size += len(leaves)
+        self._judge_void()
         if not whole:
             return
         if merkle.root_of_frontier(frontier) != self.head.root:
@@ -231,8 +238,9 @@ class _Visit:
     def _verify(self, seq: int, entry: bytes, last_leaf: bytes, last_time: str) -> str:
         try:
             envelope = Envelope.from_bytes(entry)
-            statement = read_statement(envelope, self.key_file.keys(Role.RECORD, at_size=seq))
-            for signature in envelope.signatures:
+            keys, revoked = signing_keys(envelope, self.key_file, seq=seq)
+            statement = read_statement(envelope, keys)
+            for signature in () if revoked else envelope.signatures:
                 self.key_file.expect_valid(
                     signature.keyid, size=seq, time=statement.predicate.recorded_at, check="record-signature"
                 )
@@ -245,10 +253,22 @@ class _Visit:
             self.alarm(AlarmKind.ENTRY, f"It was signed as entry {place.seq} of {place.origin[:200]!a}.", seq)
         elif place.prev != last_leaf.hex():
             self.alarm(AlarmKind.ENTRY, "It was signed to follow another entry than the one before it.", seq)
+        elif revoked is not None:
+            self.void[seq] = revoked.key_id
+            return last_time
         elif predicate.recorded_at < last_time:  # both in the one form that sorts by time
             self.alarm(AlarmKind.ENTRY, f"It is dated {predicate.recorded_at}, before the entry that it follows.", seq)
+        if isinstance(predicate, KeyChange):
+            self.changes[seq] = predicate
         self.kinds[predicate.kind] += 1
         return max(last_time, predicate.recorded_at)
+
+    def _judge_void(self) -> None:
+        # What the organisation gave up after a theft, in the log itself, is no reason never to follow it any more.
+        findings = FindingList()
+        self.notes += judge_void(self.void, self.changes, self.key_file, findings)
+        for each in findings.sorted():
+            self.alarm(AlarmKind.ENTRY, each.message, each.entry)
 
     def _compare_tile(self, first: int, leaves: list[bytes]) -> None:
         if self.head is None or not leaves:
@@ -275,6 +295,7 @@ class _Visit:
             entries=dict(sorted(self.kinds.items())),
             witnesses=self.witnesses,
             alarms=tuple(self.alarms),
+            notes=tuple(self.notes),
             fork_proof=self.fork_proof,
         )
 

@@ -51,6 +51,7 @@ class MonitorReport(BaseModel):
         entries: Number of new entries by kind.
         witnesses: Names of the policy's witnesses that cosigned.
         alarms: All that is wrong.
+        notes: What is nobody's fault now: entries that the organisation itself gave up after the theft of a key.
         fork_proof: The proof of a fork, if there is one, for others to check.
         advanced: Whether the monitor's file moved on.
     """
@@ -64,6 +65,7 @@ class MonitorReport(BaseModel):
     entries: dict[str, int] = {}
     witnesses: tuple[str, ...] = ()
     alarms: tuple[Alarm, ...] = ()
+    notes: tuple[str, ...] = ()
     fork_proof: str | None = None
     advanced: bool = False
 

@@ -25,6 +25,7 @@ __all__ = [
     "read_statement",
     "revoked_signer",
     "signed_statement",
+    "signing_keys",
     "verified_statement",
 ]
 
@@ -117,10 +118,7 @@ def signed_statement(entry: Entry, key_file: KeyFile) -> tuple[Statement, KeyEnt
         InputError: The entry's bytes are no statement.
     """
     envelope = Envelope.from_bytes(entry.envelope)
-    keys = key_file.keys(Role.RECORD, at_size=entry.seq)
-    revoked = revoked_signer(envelope, keys, key_file, seq=entry.seq)
-    if revoked is not None:
-        keys = tuple(key for key in key_file.keys(Role.RECORD) if key.key_id == revoked.key_id)
+    keys, revoked = signing_keys(envelope, key_file, seq=entry.seq)
     statement = read_statement(envelope, keys)
     place = statement.predicate.ledger
     if place.origin != key_file.origin or place.seq != entry.seq:
@@ -128,6 +126,25 @@ def signed_statement(entry: Entry, key_file: KeyFile) -> tuple[Statement, KeyEnt
             f"Entry {entry.seq} was signed as entry {place.seq} of '{place.origin}'.", check="position"
         )
     return statement, revoked
+
+
+def signing_keys(envelope: Envelope, key_file: KeyFile, *, seq: int) -> tuple[tuple[PublicKey, ...], KeyEntry | None]:
+    """Return the keys that an entry's signature is to be verified with.
+
+    Args:
+        envelope: The entry.
+        key_file: Whose keys they are.
+        seq: Where it stands.
+
+    Returns:
+        The record keys that count there; or the one that the entry claims and that was revoked there, and what the
+        key file says of it.
+    """
+    keys = key_file.keys(Role.RECORD, at_size=seq)
+    revoked = revoked_signer(envelope, keys, key_file, seq=seq)
+    if revoked is None:
+        return keys, None
+    return tuple(key for key in key_file.keys(Role.RECORD) if key.key_id == revoked.key_id), revoked
 
 
 def revoked_signer(envelope: Envelope, keys: Sequence[PublicKey], key_file: KeyFile, *, seq: int) -> KeyEntry | None:

@@ -15,7 +15,8 @@ from pathlib import Path
 import builders
 import httpx2
 import pytest
-from builders import BEFORE, MemoryLog, make_key, make_keys
+from builders import BEFORE, KeySet, MemoryLog, make_key, make_keys
+from fixtures.extended import Named
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,6 +104,25 @@ class Shown:
 def shown(tmp_path: Path) -> Shown:
     (tmp_path / "log").mkdir()
     return Shown(tmp_path / "log", tmp_path / "state.json")
+
+
+def rob(log: MemoryLog, *, from_size: int) -> tuple[MemoryLog, KeyFile]:
+    """Have a log give up its record key from an entry on, and record that with the next one; also its key file."""
+    record, at = make_key("next record key"), KEYS.key_file.issued_at
+    change = KeyFileChange(KEYS.key_file).revoke(KEYS.record.public_key.key_id, from_size=from_size)
+    change = change.add(record.public_key, Role.RECORD, valid_from=at, valid_from_size=log.size)
+    newer = change.propose(issued_at=at).sign(KEYS.root).finish()
+    log.keys = KeySet(KEYS.root, KEYS.log, record, newer)
+    given_up = {"key_id": KEYS.record.public_key.key_id, "role": "record", "change": "compromised"}
+    fields = {
+        "version": 2,
+        "previous": KEYS.key_file.digest,
+        "reason": "compromised",
+        "changes": [{**given_up, "revoked_from_size": from_size}],
+        "recorded_at": TIMES[-1],
+    }
+    log.append(Named("key-file", newer.digest), "key-change", fields)
+    return log, newer
 
 
 def accepted(report: MonitorReport) -> None:
@@ -450,6 +470,32 @@ class TestKeys:
         for version in (2, 3, 4):
             shown.write(f"history/keys.v{version}.json", make_keys("stranger", version=version).key_file.to_bytes())
         assert "version 5" not in lied(AlarmKind.KEYS).alarms[0].message.lower()
+
+    def test_entries_that_the_organisation_gave_up_after_a_theft_are_told_and_passed_over(self, shown: Shown) -> None:
+        shown.show(make_log(3))
+        accepted(shown.follow())
+        log, newer = rob(make_log(5), from_size=3)
+        shown.key_file = newer
+        shown.show(log)
+        report = shown.follow()
+        accepted(report)
+        assert report.entries == {"key-change": 1}
+        (note,) = report.notes
+        assert note.startswith("Entries 3 to 4 count no more: entry 5 revokes")
+        assert shown.believed() == 6
+
+    def test_entry_that_a_thief_signs_after_its_key_was_given_up_is_an_alarm(self, shown: Shown, lied: Lied) -> None:
+        log, newer = rob(make_log(5), from_size=3)
+        log.keys = KeySet(KEYS.root, KEYS.log, KEYS.record, newer)
+        log.fill(1)
+        shown.key_file = newer
+        shown.show(log)
+        lied(AlarmKind.ENTRY, entry=6)
+
+    def test_entries_of_a_key_that_only_the_key_file_gives_up_are_an_alarm(self, shown: Shown, lied: Lied) -> None:
+        _, shown.key_file = rob(make_log(5), from_size=3)
+        shown.show(make_log(5))
+        lied(AlarmKind.ENTRY, entry=3)
 
     def test_log_whose_stolen_key_signed_the_last_head_is_followed_on(self, shown: Shown) -> None:
         shown.show(make_log(3))
