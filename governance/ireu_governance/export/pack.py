@@ -170,7 +170,7 @@ def _entries_of_case(ledger: LedgerReader, case_id: str, size: int) -> list[Entr
     entries = [entry for entry, _ in ledger.statements(ledger.find_case(case_id))]
     if not entries:
         raise InputError(
-            f"The ledger has no entry that counts of the case {case_id[:40]!a}.",
+            f"The ledger has no entry of the case {case_id[:40]!a} that counts.",
             hint="List the cases with: ireu ledger log",
             code=ErrorCode.CASE_UNKNOWN,
         )

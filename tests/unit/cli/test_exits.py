@@ -20,6 +20,7 @@ KINDS = {
     errors.OutboundError("x", reason=errors.Refusal.SCHEME): 2,
     errors.RunInterruptedError("x"): 130,
     errors.VerificationError("x", check="y"): 1,
+    errors.EntryVoidError(7, key_id="ab" * 32, from_size=5): 1,
 }
 
 
