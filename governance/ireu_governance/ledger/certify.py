@@ -9,13 +9,13 @@ from ireu_governance.core.certificate import LoggedEntry, issue_certificate
 from ireu_governance.core.certificate_document import MAX_HISTORY
 from ireu_governance.core.errors import ErrorCode, InputError
 from ireu_governance.core.keys import KeyFile, Signer
-from ireu_governance.core.statement import Removal, RequestEvent, Verification
+from ireu_governance.core.statement import Removal, RequestEvent
 from ireu_governance.core.times import format_time, now, parse_time
 from ireu_governance.core.timestamp import TsaRoots
-from ireu_governance.core.verdict import RetestVerdict
 from ireu_governance.ledger.published import newest_published
 from ireu_governance.ledger.read import LedgerReader, verified_checkpoint
 from ireu_governance.ledger.records import Entry
+from ireu_governance.ledger.removal_tests import latest_test
 from ireu_governance.ledger.stamps import TimeAuthority, obtain_token
 
 __all__ = ["issue", "later"]
@@ -63,7 +63,7 @@ def issue(
         VerificationError: The certificate would not hold, such as when the case has resurfaced.
     """
     removal_entry, removal = _find_removal(ledger, removal_seq, case_id)
-    verification = _latest_verification(ledger, removal_entry, removal)
+    verification = _latest_verification(ledger, removal_entry)
     size = _published_size(ledger, key_file)  # one checkpoint for all three
     request = ledger.entry(removal.request_seq)
     ledger.statement(request)  # one that counts no more is named, before anything is proven about it
@@ -147,28 +147,10 @@ def _find_removal(ledger: LedgerReader, seq: int | None, case_id: str | None) ->
     return found[-1]
 
 
-def _latest_verification(ledger: LedgerReader, removal_entry: Entry, removal: Removal) -> Entry:
-    """Return the latest test of exactly the removal's encoder; tests of other encoders say nothing about it.
-
-    One that found no evidence left tested nothing: while there is an older one that did, that one counts.
-    """
-    untested: Entry | None = None
-    encoder = ledger.statement(removal_entry).encoder_digest()
-    # Every verification of a removal speaks of all its cases, so those of the first one are all there are.
-    entries = reversed(ledger.find_case(removal.cases[0].case_id))
-    for entry, statement in ledger.statements(each for each in entries if each.kind == "verification"):
-        predicate = statement.predicate
-        if (
-            isinstance(predicate, Verification)
-            and predicate.removal_seq == removal_entry.seq
-            and statement.is_about_encoder
-            and statement.encoder_digest() == encoder
-        ):
-            if predicate.verdict is not RetestVerdict.EVIDENCE_ERASED:
-                return entry
-            untested = untested or entry
-    if untested is not None:
-        return untested
-    raise InputError(
-        f"The encoder of removal {removal_entry.seq} was not verified yet.", hint="Run: ireu verify, then publish."
-    )
+def _latest_verification(ledger: LedgerReader, removal_entry: Entry) -> Entry:
+    found = latest_test(ledger, removal_entry.seq, ledger.statement(removal_entry))
+    if found is None:
+        raise InputError(
+            f"The encoder of removal {removal_entry.seq} was not verified yet.", hint="Run: ireu verify, then publish."
+        )
+    return found[0]

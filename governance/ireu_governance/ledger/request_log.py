@@ -7,9 +7,10 @@ from collections.abc import Collection
 from ireu_governance.core.case_predicates import RequestEvent
 from ireu_governance.core.errors import InputError
 from ireu_governance.core.request_state import RequestState
-from ireu_governance.core.statement import Removal, Verification
+from ireu_governance.core.statement import Removal
 from ireu_governance.core.verdict import RetestVerdict
 from ireu_governance.ledger.read import LedgerReader
+from ireu_governance.ledger.removal_tests import latest_test
 
 __all__ = ["find_request", "list_requests", "open_cases", "read_request", "removal_verdict"]
 
@@ -50,7 +51,7 @@ def open_cases(ledger: LedgerReader, case_ids: Collection[str]) -> set[str]:
 
 
 def removal_verdict(ledger: LedgerReader, removal_seq: int) -> RetestVerdict | None:
-    """Return what the latest verification of a removal found; None if there is none.
+    """Return what the latest test of the encoder that a removal made found; None if there is none.
 
     Args:
         ledger: The ledger.
@@ -59,15 +60,11 @@ def removal_verdict(ledger: LedgerReader, removal_seq: int) -> RetestVerdict | N
     Raises:
         InputError: The entry is no removal.
     """
-    predicate = ledger.statement(ledger.entry(removal_seq)).predicate
-    if not isinstance(predicate, Removal):
-        raise InputError(f"Entry {removal_seq} is a {predicate.kind}, not a removal.")
-    found: RetestVerdict | None = None
-    for _, statement in ledger.statements(ledger.find_case(predicate.cases[0].case_id)):
-        other = statement.predicate
-        if isinstance(other, Verification) and other.removal_seq == removal_seq:
-            found = other.verdict
-    return found
+    removal = ledger.statement(ledger.entry(removal_seq))
+    if not isinstance(removal.predicate, Removal):
+        raise InputError(f"Entry {removal_seq} is a {removal.predicate.kind}, not a removal.")
+    found = latest_test(ledger, removal_seq, removal)
+    return None if found is None else found[1].verdict
 
 
 def _events(ledger: LedgerReader, case_id: str) -> list[RequestEvent]:

@@ -7,12 +7,14 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import builders
 import pytest
 from fixtures.cases import TEXT, CaseDesk
 
 from ireu_governance.core.clock import due_day
 from ireu_governance.core.errors import ErrorCode, InputError, IreuError, LedgerError
-from ireu_governance.core.statement import RequestEvent
+from ireu_governance.core.keys import Role
+from ireu_governance.core.statement import Draft, RequestEvent
 from ireu_governance.core.verdict import RetestVerdict
 from ireu_governance.ledger.append import Ledger
 from ireu_governance.ledger.audit import audit
@@ -260,6 +262,21 @@ def test_removal_of_somebody_who_resurfaced_answers_nothing(desk: CaseDesk) -> N
         requests.done(case_id, removal_seq=removal_seq)
     assert caught.value.code is ErrorCode.REQUEST_OUT_OF_ORDER
     assert len(events_of(desk, case_id)) == 2
+
+
+def test_test_of_another_encoder_does_not_keep_a_request_open(desk: CaseDesk) -> None:
+    case_id = desk.receive()
+    with desk.requests() as requests:
+        requests.accept(case_id)
+    removal_seq = desk.carry_out(case_id)
+    fields = builders.make_verification(removal_seq, (case_id,), occasion="retest", verdict="resurfaced")
+    del fields["recorded_at"]
+    with desk.workspace.open_ledger() as ledger:  # the original encoder is still in use somewhere
+        draft = Draft(subject=builders.BEFORE.subjects(), kind="verification", fields=fields)
+        ledger.append([draft], desk.workspace.signer(Role.RECORD))
+        assert removal_verdict(ledger, removal_seq) is RetestVerdict.HOLDS
+    with desk.requests() as requests:
+        assert requests.done(case_id, removal_seq=removal_seq).removal_seq == removal_seq
 
 
 def test_request_that_was_recorded_once_more_is_answered_by_the_removal_of_the_other_case(desk: CaseDesk) -> None:
