@@ -7,6 +7,7 @@ import time
 
 from bench import Bench
 
+from ireu_governance.core.bulk_keys import BulkPublicKey
 from ireu_governance.core.envelope import Envelope, pae
 
 __all__ = ["measure_audits"]
@@ -46,11 +47,11 @@ def signatures_per_second(bench: Bench, name: str) -> float:
     with bench.open(name) as ledger:
         envelopes = [Envelope.from_bytes(each.envelope) for each in ledger.entries(0, SAMPLE)]
     work = [(each.signatures[0].sig, pae(each.payload_type, each.payload)) for each in envelopes]
-    key = bench.record.public_key._key
+    key = BulkPublicKey.of(bench.record.public_key)  # what an audit verifies with
     best = float("inf")
     for _ in range(3):
         start = time.perf_counter()
         for signature, message in work:
-            key.verify(signature, message)
+            key.verify(signature, message, check="record-signature")
         best = min(best, time.perf_counter() - start)
     return len(work) / best

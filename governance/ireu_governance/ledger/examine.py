@@ -9,6 +9,7 @@ from itertools import islice
 from multiprocessing import get_context
 from typing import Final, NamedTuple
 
+from ireu_governance.core.bulk_keys import BulkPublicKey
 from ireu_governance.core.envelope import Envelope, Signature
 from ireu_governance.core.errors import InputError, VerificationError
 from ireu_governance.core.keys import KeyFile, PublicKey, Role
@@ -155,7 +156,8 @@ class Examiner:
             if not after:  # no number of an entry: what no key of any time signed is found all the same
                 return self._key_file.keys(Role.RECORD)
             self._valid = range(self._changes[after - 1], self._changes[after])
-            self._keys = self._key_file.keys(Role.RECORD, at_size=size)
+            keys = self._key_file.keys(Role.RECORD, at_size=size)
+            self._keys = tuple(map(BulkPublicKey.of, keys))
         return self._keys
 
     def _why_not(self, signature: Signature, size: int) -> tuple[FindingKind, str]:

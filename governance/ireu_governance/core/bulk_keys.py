@@ -1,0 +1,36 @@
+"""Public keys for whoever verifies very many signatures: an audit, and a service that reads entries.
+
+OpenSSL, by which everything else here verifies, takes most of an audit's time; libsodium (PyNaCl) needs less than two
+thirds of it. Both compute the same equation of RFC 8032, section 5.1.7, without the cofactor and with S below the
+group's order, and libsodium refuses a little more: an R of small order. So what libsodium accepts OpenSSL accepts, and
+what it refuses OpenSSL decides: a signature counts here exactly when it counts elsewhere.
+"""
+
+from __future__ import annotations
+
+from nacl.bindings import crypto_sign_open
+from nacl.exceptions import BadSignatureError
+
+from ireu_governance.core.ed25519 import SIGNATURE_SIZE, PublicKey
+
+__all__ = ["BulkPublicKey"]
+
+
+class BulkPublicKey(PublicKey):
+    """A public key that verifies faster than `PublicKey` does, with the same results."""
+
+    @classmethod
+    def of(cls, key: PublicKey) -> BulkPublicKey:
+        """Return the same key for many signatures."""
+        return cls(key.raw)
+
+    def verify(self, signature: bytes, message: bytes, *, check: str) -> None:
+        """Check a signature over a message; see `PublicKey.verify`."""
+        if len(signature) == SIGNATURE_SIZE:
+            try:
+                crypto_sign_open(signature + message, self.raw)
+            except BadSignatureError:
+                pass
+            else:
+                return
+        super().verify(signature, message, check=check)
