@@ -54,6 +54,7 @@ MATRIX: tuple[Row, ...] = (
     Row("GET", "/v1/ledger", None),
     Row("GET", "/v1/ledger/entries", None),
     Row("GET", "/v1/ledger/entries/{seq}", None, "/v1/ledger/entries/0"),
+    Row("GET", "/v1/ledger/entries/{seq}/proven", None, "/v1/ledger/entries/0/proven"),
     Row("GET", "/v1/ledger/checkpoint", None),
     Row("GET", "/v1/ledger/proofs/inclusion", None, "/v1/ledger/proofs/inclusion?seq=0"),
     Row("GET", "/v1/ledger/proofs/consistency", None, "/v1/ledger/proofs/consistency?from=1"),

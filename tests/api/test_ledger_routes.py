@@ -157,6 +157,31 @@ def test_every_entry_is_proven_in_the_published_log(big: Service) -> None:
         )
 
 
+def test_entry_and_its_proof_come_in_one_answer(big: Service) -> None:
+    for seq in (0, 99, ENTRIES - 1):
+        answer = big.get(f"/v1/ledger/entries/{seq}/proven")
+        found = answer.json()
+        assert found.pop("inclusion") == big.get(f"/v1/ledger/proofs/inclusion?seq={seq}").json()
+        assert found == big.get(f"/v1/ledger/entries/{seq}").json()
+        assert "immutable" not in answer.headers["cache-control"]  # its checkpoint may get cosignatures
+        assert big.get(answer.url.path, headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
+    older = big.get("/v1/ledger/entries/50/proven?size=100")
+    assert older.json()["inclusion"] == big.get("/v1/ledger/proofs/inclusion?seq=50&size=100").json()
+    assert "immutable" in older.headers["cache-control"]
+    for path in (f"{ENTRIES}/proven", "100/proven?size=100", "50/proven?size=101"):
+        refused = big.get(f"/v1/ledger/entries/{path}")
+        assert (refused.status_code, refused.json()["code"]) == (404, "entry-unknown"), path
+
+
+def test_entry_that_the_tree_was_not_grown_from_is_not_said_to_be_proven(removal: RecordedRemoval) -> None:
+    with open_service(removal) as service:
+        pages = service.context.record.pages
+        seen = pages._document(1)
+        pages._document = lambda _: seen._replace(leaf_hash=bytes(32))  # type: ignore[method-assign]
+        refused = service.get("/v1/ledger/entries/1/proven")
+        assert (refused.status_code, refused.json()["code"]) == (500, "ledger-rolled-back")
+
+
 def test_proof_is_given_for_an_older_checkpoint_and_refused_for_none(big: Service) -> None:
     older = big.get("/v1/ledger/proofs/inclusion?seq=50&size=100")
     assert older.json()["size"] == 100
@@ -388,7 +413,7 @@ def test_another_ledger_in_its_place_is_found_anew(removal: RecordedRemoval, tmp
     with open_service(removal) as service:
         before = service.get("/v1/ledger").json()["root"]
         assert len(service.get("/v1/ledger/entries?kind=removal-request&limit=500").json()["entries"]) == 78
-        assert service.get("/v1/ledger/proofs/inclusion?seq=79").status_code == 200
+        former = service.get("/v1/ledger/entries/79/proven").json()
         service.context.engine.dispose()
         for name in ("ledger.db", "ledger.db-wal", "ledger.db-shm", "checkpoint"):
             (root / name).unlink(missing_ok=True)
@@ -398,6 +423,8 @@ def test_another_ledger_in_its_place_is_found_anew(removal: RecordedRemoval, tmp
         assert len(service.get("/v1/ledger/entries?kind=removal-request&limit=500").json()["entries"]) == 78
         for seq in (0, 39, 40, 79):
             assert service.get(f"/v1/ledger/proofs/inclusion?seq={seq}").status_code == 200
+        found = service.get("/v1/ledger/entries/79/proven").json()
+        assert found["leaf_hash"] == found["inclusion"]["leaf_hash"] != former["leaf_hash"]
 
 
 def test_many_readers_at_once_are_answered_alike(big: Service) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -10,12 +11,14 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 
 import httpx2
 import pytest
 from fixtures.records import RecordedRemoval
 
 from ireu_governance.api import observability, server
+from ireu_governance.api.loop import SharingLoop
 from ireu_governance.core.errors import ConfigError
 from ireu_governance.jobs.queue import JobQueue
 
@@ -105,6 +108,54 @@ def test_application_of_a_worker_is_that_of_its_workspace(
         queue: JobQueue = context.queue
         assert queue is context.jobs
         context.close()
+
+
+def test_answers_do_not_wait_for_acknowledgements(removal: RecordedRemoval) -> None:
+    served = server.prepare(removal.workspace, port=0)
+
+    async def connect() -> int:
+        accepted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        class Protocol(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                opened: socket.socket = transport.get_extra_info("socket")
+                accepted.set_result(opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+                transport.close()
+
+        listening = await asyncio.get_running_loop().create_server(Protocol, sock=served.socket)
+        with socket.create_connection((served.host, served.port)):
+            found = await asyncio.wait_for(accepted, 10)
+        listening.close()
+        return found
+
+    assert asyncio.run(connect()) == 1
+
+
+def test_worker_leaves_connections_to_others_who_wait_at_the_same_address() -> None:
+    loop = SharingLoop()
+    accepted: list[asyncio.BaseTransport] = []
+
+    class Protocol(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            accepted.append(transport)
+
+    with socket.create_server(("127.0.0.1", 0)) as shared:
+        readers = [socket.create_connection(shared.getsockname()) for _ in range(20)]
+        listening = loop.run_until_complete(loop.create_server(Protocol, sock=shared.dup(), backlog=2048))
+        held: list[int] = [0]
+
+        def look() -> None:  # each turn of the loop
+            held.append(len(accepted))
+            loop.call_soon(look if len(accepted) < len(readers) else loop.stop)
+
+        loop.call_soon(look)
+        loop.run_forever()
+        assert max(after - before for before, after in pairwise(held)) == 4
+        listening.close()
+        for each in [*accepted, *readers]:
+            each.close()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
 
 
 def test_addresses_are_written_as_browsers_read_them(removal: RecordedRemoval) -> None:

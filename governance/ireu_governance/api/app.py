@@ -34,8 +34,8 @@ from ireu_governance.workspace import Workspace
 __all__ = ["create_app"]
 
 _ROUTES: Final = (
-    "health",
     "ledger",
+    "health",
     "certificates",
     "cases",
     "verifications",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from fastapi import Depends, Request
 from sqlalchemy import Engine
 
+from ireu_governance.core.bulk_keys import BulkKeyFile
 from ireu_governance.core.errors import ErrorCode, ServiceError
 from ireu_governance.jobs.queue import JobQueue
 from ireu_governance.ledger.database import expect_there, open_engine
@@ -139,7 +140,7 @@ class Context:
                 reader = LedgerReader(
                     engine=self.engine,
                     location=self.workspace.ledger_location,
-                    key_file=self.workspace.key_file(),
+                    key_file=BulkKeyFile.of(self.workspace.key_file()),
                     checkpoint_path=self.workspace.checkpoint_path,
                 )
                 self._read = (state, reader)

@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import ipaddress
 import math
+import socket
 import time
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ireu_governance.api.auth import ANONYMOUS, CALLER_KEY, Caller, caller_of_key, unauthenticated
@@ -62,7 +63,7 @@ class Gate:
         try:
             caller = await self._recognise(scope, address)
             counted = caller.kind != "anonymous" or not scope["path"].startswith(_FILES_OF_THE_LOG)
-            headers = self._rates.count(caller, address, scope["method"]) if counted else {}
+            rates = self._rates.count(caller, address, scope["method"]) if counted else {}
         except Problem as refused:
             base = self._context.base
             response = answer(
@@ -74,10 +75,11 @@ class Gate:
             await of_error(self._context.base, error)(scope, receive, send)
             return
         scope[CALLER_KEY] = caller
+        headers = [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in rates.items()]
 
         async def send_with_rates(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(headers)
+                message["headers"] = [*message["headers"], *headers]
             await send(message)
 
         await self._app(scope, receive, send_with_rates)
@@ -181,6 +183,10 @@ def address_of(scope: Scope, trusted_proxies: int) -> str:
     hops = [each.strip() for line in Headers(scope=scope).getlist("x-forwarded-for") for each in line.split(",")]
     path = [*hops, str(peer[0])]
     text = path[max(0, len(path) - 1 - trusted_proxies)]
+    try:  # what nearly all are: an address of IPv4 in its one spelling
+        return hashlib.sha256(socket.inet_pton(socket.AF_INET, text)).hexdigest()[:32]
+    except (OSError, ValueError):  # any other is looked at closely
+        pass
     try:
         address = ipaddress.ip_address(text.strip("[]"))
     except ValueError:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ireu_governance.api.context import Context
@@ -34,7 +34,7 @@ _ALWAYS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-_HSTS: Final = "max-age=31536000"
+_HSTS: Final = {"Strict-Transport-Security": "max-age=31536000"}
 
 
 class SecurityHeaders:
@@ -49,6 +49,8 @@ class SecurityHeaders:
         self._app = app
         self._base = context.base
         self._https = (context.settings.public_url or "").startswith("https://")
+        self._plain = _encode(_ALWAYS)
+        self._secure = _encode(_ALWAYS | _HSTS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -56,17 +58,15 @@ class SecurityHeaders:
             await self._app(scope, receive, send)
             return
         started = False
-        https = self._https or scope.get("scheme") == "https"
+        # Over plain http browsers have to ignore what is meant for https.
+        always = self._secure if self._https or scope.get("scheme") == "https" else self._plain
 
         async def send_with_headers(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                headers = MutableHeaders(scope=message)
-                for name, value in _ALWAYS.items():
-                    headers.setdefault(name, value)
-                if https:  # over plain http browsers have to ignore it
-                    headers.setdefault("Strict-Transport-Security", _HSTS)
+                set_already = {name.lower() for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(each for each in always if each[0] not in set_already)]
             await send(message)
 
         try:
@@ -78,6 +78,10 @@ class SecurityHeaders:
             detail = "The service failed. The number of the request stands in its log, with what happened."
             response = answer(self._base, 500, ErrorCode.INTERNAL_FAULT, detail)
             await response(scope, receive, send_with_headers)
+
+
+def _encode(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
 
 
 def describe_fault(error: BaseException) -> list[str]:

@@ -12,8 +12,10 @@ from nacl.bindings import crypto_sign_open
 from nacl.exceptions import BadSignatureError
 
 from ireu_governance.core.ed25519 import SIGNATURE_SIZE, PublicKey
+from ireu_governance.core.key_document import KeyDocument
+from ireu_governance.core.keys import KeyFile, Role
 
-__all__ = ["BulkPublicKey"]
+__all__ = ["BulkKeyFile", "BulkPublicKey"]
 
 
 class BulkPublicKey(PublicKey):
@@ -34,3 +36,27 @@ class BulkPublicKey(PublicKey):
             else:
                 return
         super().verify(signature, message, check=check)
+
+
+class BulkKeyFile(KeyFile):
+    """A key file whose keys verify faster, with the same results; build it with `of` or `from_bytes`.
+
+    Args:
+        document: The parsed document; its signatures are verified here.
+    """
+
+    def __init__(self, document: KeyDocument) -> None:
+        super().__init__(document)
+        self._bulk: dict[str, BulkPublicKey] = {}
+        for role in Role:
+            self._bulk |= {key.key_id: BulkPublicKey.of(key) for key in super().keys(role)}
+
+    @classmethod
+    def of(cls, key_file: KeyFile) -> BulkKeyFile:
+        """Return the same key file for many signatures."""
+        return cls(KeyDocument.from_bytes(key_file.to_bytes()))
+
+    def keys(self, role: Role, *, at_size: int | None = None) -> tuple[PublicKey, ...]:
+        """Return the Ed25519 keys of a role; see `KeyFile.keys`."""
+        found = super().keys(role, at_size=at_size)
+        return tuple(self._bulk[key.key_id] for key in found)

@@ -9,7 +9,7 @@ from itertools import islice
 from multiprocessing import get_context
 from typing import Final, NamedTuple
 
-from ireu_governance.core.bulk_keys import BulkPublicKey
+from ireu_governance.core.bulk_keys import BulkKeyFile
 from ireu_governance.core.envelope import Envelope, Signature
 from ireu_governance.core.errors import InputError, VerificationError
 from ireu_governance.core.keys import KeyFile, PublicKey, Role
@@ -89,7 +89,7 @@ class Examiner:
     """
 
     def __init__(self, key_file: KeyFile) -> None:
-        self._key_file = key_file
+        self._key_file = BulkKeyFile.of(key_file)
         # Which keys count changes at few sizes only; in between they are looked up once.
         self._keys: tuple[PublicKey, ...] = ()
         self._valid = range(0)
@@ -156,8 +156,7 @@ class Examiner:
             if not after:  # no number of an entry: what no key of any time signed is found all the same
                 return self._key_file.keys(Role.RECORD)
             self._valid = range(self._changes[after - 1], self._changes[after])
-            keys = self._key_file.keys(Role.RECORD, at_size=size)
-            self._keys = tuple(map(BulkPublicKey.of, keys))
+            self._keys = self._key_file.keys(Role.RECORD, at_size=size)
         return self._keys
 
     def _why_not(self, signature: Signature, size: int) -> tuple[FindingKind, str]:

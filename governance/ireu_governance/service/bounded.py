@@ -36,6 +36,12 @@ class BoundedCache(Generic[K, V]):
                 self._values.move_to_end(key)
             return found
 
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._values.clear()
+            self._held = 0
+
     def put(self, key: K, value: V) -> None:
         """Keep a value; one that alone is more than the limit is not kept."""
         weight = self._weigh(value)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel
 
 from ireu_governance.core import merkle
 from ireu_governance.core.envelope import Envelope
-from ireu_governance.core.errors import EntryVoidError
+from ireu_governance.core.errors import EntryVoidError, LedgerRefusedError
 from ireu_governance.ledger.records import Entry, case_ids
 from ireu_governance.ledger.summaries import summarise
 from ireu_governance.service.bounded import BoundedCache
 from ireu_governance.service.entry_index import EntryIndex
 from ireu_governance.service.entry_terms import What
 from ireu_governance.service.point_reads import fetch_rows
-from ireu_governance.service.published_log import PublishedLog
+from ireu_governance.service.published_log import InclusionProof, PublishedLog
 
 __all__ = ["KINDS", "EntryDetail", "EntryLine", "EntryPage", "EntryPages", "EntryQuery"]
 
@@ -130,6 +130,11 @@ class EntryQuery:
         return [(what, term) for what, term in given if term is not None]
 
 
+class _Document(NamedTuple):
+    data: bytes
+    leaf_hash: bytes
+
+
 class EntryPages:
     """Makes pages.
 
@@ -141,7 +146,9 @@ class EntryPages:
     def __init__(self, log: PublishedLog, index: EntryIndex) -> None:
         self._log = log
         self._index = index
-        self._documents: BoundedCache[tuple[str, int], bytes] = BoundedCache(_MAX_DOCUMENT_BYTES, weigh=len)
+        self._documents: BoundedCache[tuple[str, int], _Document] = BoundedCache(
+            _MAX_DOCUMENT_BYTES, weigh=lambda document: len(document.data)
+        )
 
     def page(self, query: EntryQuery) -> EntryPage:
         """Return a page.
@@ -178,24 +185,55 @@ class EntryPages:
             EntryVoidError: It counts no more.
             LedgerRefusedError: It is not what was recorded.
         """
+        return self._document(seq).data
+
+    def proven(self, seq: int, size: int | None = None) -> tuple[bytes, InclusionProof]:
+        """Return an entry whole, and the proof that this very entry is in the log.
+
+        Args:
+            seq: Its number.
+            size: Prove against the checkpoint of this size; None for the latest one.
+
+        Returns:
+            The entry as `document` returns it, and the proof.
+
+        Raises:
+            InputError: There is no such entry or checkpoint, or the checkpoint does not cover the entry.
+            EntryVoidError: It counts no more.
+            LedgerRefusedError: It is not what was recorded, or the ledger cannot prove it.
+        """
+        document = self._document(seq)
+        proof = self._log.prove_inclusion(seq, size)
+        if document.leaf_hash != proof.leaf_hash:
+            self._documents.clear()  # of a ledger that was put in the place of this one
+            document = self._document(seq)
+        if document.leaf_hash != proof.leaf_hash:
+            raise LedgerRefusedError(
+                f"What stands as entry {seq} is not what the tree was grown from.", hint="Run an audit."
+            )
+        return document.data, proof
+
+    def _document(self, seq: int) -> _Document:
         key = (self._log.reader.key_file.digest, seq)
         known = self._documents.get(key) if seq < self._log.head().size else None
         if known is not None:
             return known
         entry = self._log.entry(seq)
         predicate = self._log.statement(entry, keep=False).predicate
+        leaf_hash = merkle.leaf_hash(entry.envelope)
         head = {
             "seq": seq,
             "kind": predicate.kind,
             "recorded_at": predicate.recorded_at,
             "prev": predicate.ledger.prev,
-            "leaf_hash": merkle.leaf_hash(entry.envelope).hex(),
+            "leaf_hash": leaf_hash.hex(),
         }
         # Statement and envelope are canonical JSON already; they go in as they were signed and logged.
         statement = Envelope.from_bytes(entry.envelope).payload
         data = b'%s,"statement":%s,"envelope":%s}' % (json.dumps(head).encode()[:-1], statement, entry.envelope)
-        self._documents.put(key, data)
-        return data
+        document = _Document(data, leaf_hash)
+        self._documents.put(key, document)
+        return document
 
     def line(self, entry: Entry) -> EntryLine:
         """Return an entry as it is listed, its signature verified."""

@@ -22,6 +22,7 @@ from ireu_governance.api.routes.ledger_documents import (
     Consistency,
     Inclusion,
     KeyHistory,
+    ProvenEntry,
     StampPage,
     consistency_of,
     inclusion_of,
@@ -92,6 +93,19 @@ async def get_entry(request: Request, seq: Seq) -> Response:
     """Return an entry: its envelope, and the statement in it. It never changes."""
     context = context_of(request)
     return _json(request, await _read(context, lambda: context.record.pages.document(seq)), FOREVER)
+
+
+@router.get(
+    "/entries/{seq}/proven",
+    operation_id="getProvenEntry",
+    responses={**PROBLEMS(404), **_UNCHANGED},
+    response_model=ProvenEntry,
+)
+async def get_proven_entry(request: Request, seq: Seq, size: Size = None) -> Response:
+    """Return an entry together with the proof that it is in the log, in one answer."""
+    context = context_of(request)
+    entry, proof = await _read(context, lambda: context.record.pages.proven(seq, size))
+    return _json(request, b'%s,"inclusion":%s}' % (entry[:-1], inclusion_of(proof)), _lasting(context, size))
 
 
 @router.get(

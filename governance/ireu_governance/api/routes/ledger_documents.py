@@ -8,11 +8,12 @@ from typing import Any, Self
 from pydantic import BaseModel
 
 from ireu_governance.core.keys import KeyFile
+from ireu_governance.service.entry_pages import EntryDetail
 from ireu_governance.service.key_versions import KeyVersion
 from ireu_governance.service.log_summary import StampView
 from ireu_governance.service.published_log import ContinuationProof, InclusionProof
 
-__all__ = ["Consistency", "Inclusion", "KeyHistory", "StampPage", "consistency_of", "inclusion_of"]
+__all__ = ["Consistency", "Inclusion", "KeyHistory", "ProvenEntry", "StampPage", "consistency_of", "inclusion_of"]
 
 
 class Inclusion(BaseModel):
@@ -33,6 +34,16 @@ class Inclusion(BaseModel):
     root: str
     hashes: list[str]
     proof: str
+
+
+class ProvenEntry(EntryDetail):
+    """An entry with the proof that it is in the log.
+
+    Attributes:
+        inclusion: The proof, whose leaf hash is that of the envelope.
+    """
+
+    inclusion: Inclusion
 
 
 class Consistency(BaseModel):
