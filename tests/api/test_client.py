@@ -119,14 +119,19 @@ def test_entries_are_listed_and_verified_one_by_one(house: House) -> None:
 
 def test_an_entry_that_was_exchanged_is_found_out(house: House) -> None:
     client = house.client()
-    other = house.service.get("/v1/ledger/entries/0").content
+    other = house.service.get("/v1/ledger/entries/0/proven").content
     house.bridge.change = lambda request, body: other if "/entries/1" in request.url.path else body
     with pytest.raises(VerificationError):
         client.entry(1)
-    forged = json.dumps({**json.loads(other), "seq": 1}).encode()
-    house.bridge.change = lambda request, body: forged if "/entries/1" in request.url.path else body
-    with pytest.raises(VerificationError):
-        client.entry(1)
+    genuine = house.service.get("/v1/ledger/entries/1/proven").json()
+    for told in (
+        {**json.loads(other), "seq": 1, "inclusion": genuine["inclusion"]},
+        {**genuine, "inclusion": house.service.get("/v1/ledger/entries/0/proven").json()["inclusion"]},
+    ):
+        forged = json.dumps(told).encode()
+        house.bridge.change = lambda request, body, forged=forged: forged if "/entries/1" in request.url.path else body
+        with pytest.raises(VerificationError):
+            client.entry(1)
 
 
 def test_what_is_told_beside_the_envelope_does_not_count(house: House) -> None:

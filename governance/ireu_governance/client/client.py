@@ -198,7 +198,9 @@ class Client:
         """
         if verified:
             self._keys()
-        found = _read(Entry, self._wire.ask("GET", f"/v1/ledger/entries/{seq:d}").json())
+        path = f"/v1/ledger/entries/{seq:d}"
+        document = self._wire.ask("GET", f"{path}/proven" if verified else path).json()
+        found = _read(Entry, document)
         if found.seq != seq:
             raise VerificationError("The service answers with another entry.", check="inclusion")
         if not verified:
@@ -210,7 +212,7 @@ class Client:
             keys.expect_valid(signature.keyid, size=seq, check="record-signature")
         if envelope.payload_type != PAYLOAD_TYPE:
             raise VerificationError("The entry is signed as something else than a statement.", check="record-signature")
-        self._expect_included(self.proof(seq), seq, envelope.to_bytes())
+        self._expect_included(_proof_in(document), seq, envelope.to_bytes())
         # What is told beside the envelope was signed by nobody.
         statement = parse_json(payload, what="statement", canonical=True)
         predicate = statement.get("predicate") if isinstance(statement, dict) else None
@@ -288,6 +290,14 @@ def _read(kind: type[D], value: object) -> D:
         raise InputError(
             f"The service's answer is malformed {describe(error)}.", hint="Is it of another version of ireu?"
         ) from None
+
+
+def _proof_in(document: Any) -> LogProof:
+    inclusion = document.get("inclusion")
+    text = inclusion.get("proof") if isinstance(inclusion, dict) else None
+    if not isinstance(text, str):
+        raise InputError("The service's answer holds no proof.", hint="Is it of another version of ireu?")
+    return LogProof.from_text(text)
 
 
 def _list(page: Any, name: str) -> list[Any]:

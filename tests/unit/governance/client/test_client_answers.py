@@ -42,11 +42,24 @@ def test_signed_entry_that_is_no_statement_is_refused(payload: bytes) -> None:
     log = MemoryLog(make_keys())
     log.append_bytes(Envelope.sign(payload, log.keys.record).to_bytes())
     entry = {"seq": 0, "kind": "removal", "recorded_at": "", "envelope": json.loads(log.entries[0])}
-    answers = Answers(
-        **{"0": httpx2.Response(200, json=entry), "inclusion": httpx2.Response(200, text=log.prove(0).to_text())}
-    )
+    answers = Answers(proven=httpx2.Response(200, json={**entry, "inclusion": {"proof": log.prove(0).to_text()}}))
     with (
         Client("https://ireu.example", key_file=log.keys.key_file, transport=answers) as client,
         pytest.raises(InputError),
+    ):
+        client.entry(0)
+
+
+@pytest.mark.parametrize(
+    "inclusion", [None, [], {}, {"proof": 1}, {"proof": ""}, {"proof": "c2sp.org/tlog-proof@v1\n"}]
+)
+def test_entry_that_comes_without_a_proof_is_not_taken_for_proven(inclusion: object) -> None:
+    log = MemoryLog(make_keys())
+    log.append_bytes(Envelope.sign(b'{"predicate":{"kind":"removal"}}', log.keys.record).to_bytes())
+    entry = {"seq": 0, "kind": "removal", "recorded_at": "", "envelope": json.loads(log.entries[0])}
+    answers = Answers(proven=httpx2.Response(200, json={**entry, "inclusion": inclusion}))
+    with (
+        Client("https://ireu.example", key_file=log.keys.key_file, transport=answers) as client,
+        pytest.raises(InputError, match="proof"),
     ):
         client.entry(0)
