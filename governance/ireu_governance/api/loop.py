@@ -10,6 +10,7 @@ first becomes a few, and the second stays as it is.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable
 from typing import Any, Final
@@ -41,7 +42,7 @@ class _Listening(socket.socket):
     """A second handle on a socket, which listens with a queue of one length whatever is asked for."""
 
     def __init__(self, of: socket.socket, length: int) -> None:
-        super().__init__(of.family, of.type, of.proto, fileno=socket.dup(of.fileno()))
+        super().__init__(of.family, of.type, of.proto, fileno=os.dup(of.fileno()))
         self._length = length
 
     def listen(self, _: int = 0, /) -> None:
