@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,26 @@ from ireu_governance.core.times import parse_time
 if TYPE_CHECKING:
     from ireu_governance.reports.document import Carrier
 
-__all__ = ["MAX_CERTIFICATE_BYTES", "read_carrier", "read_certificate", "read_file", "read_time"]
+__all__ = ["MAX_CERTIFICATE_BYTES", "GivenCertificate", "read_certificate", "read_file", "read_given", "read_time"]
 
 MAX_CERTIFICATE_BYTES = 8 * 2**20  # a certificate has some 100 KiB; this bounds what a hostile file can cost
 MAX_PAGE_BYTES = 2 * MAX_CERTIFICATE_BYTES  # a page or PDF that encloses the largest
+_JSON_MARK = b"{"
 _ZIP_MARK = b"PK\x03\x04"
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+@dataclass(frozen=True)
+class GivenCertificate:
+    """A certificate that somebody gave.
+
+    Attributes:
+        data: The certificate's own bytes.
+        carrier: The page or PDF that it was taken from; None for a bare certificate.
+    """
+
+    data: bytes
+    carrier: Carrier | None = None
 
 
 def read_certificate(file: Path) -> bytes:
@@ -30,11 +45,11 @@ def read_certificate(file: Path) -> bytes:
     Raises:
         InputError: It cannot be read, is too large for a certificate, or encloses none.
     """
-    return read_carrier(file).certificate
+    return read_given(file).data
 
 
-def read_carrier(file: Path) -> Carrier:
-    """Return a file that is or encloses a certificate, with the certificate.
+def read_given(file: Path) -> GivenCertificate:
+    """Return a certificate with the file that it came in.
 
     Args:
         file: Its path, ``-`` for standard input.
@@ -42,8 +57,6 @@ def read_carrier(file: Path) -> Carrier:
     Raises:
         InputError: It cannot be read, is too large for a certificate, or is a page or PDF that encloses none.
     """
-    from ireu_governance.reports.document import take_out
-
     data = read_file(file, what="certificate", limit=MAX_PAGE_BYTES)
     if data.startswith(_ZIP_MARK):
         raise InputError(
@@ -51,10 +64,18 @@ def read_carrier(file: Path) -> Carrier:
             hint="An evidence pack is verified as a whole, with: ireu certificate verify-pack",
             code=ErrorCode.INPUT_NOT_A_CERTIFICATE,
         )
-    carrier = take_out(data)
-    if len(carrier.certificate) > MAX_CERTIFICATE_BYTES:
+    given = GivenCertificate(data) if data.startswith(_JSON_MARK) else _take_out(data)
+    if len(given.data) > MAX_CERTIFICATE_BYTES:
         raise InputError(f"'{file}' is too large for a certificate.", code=ErrorCode.INPUT_TOO_LARGE)
-    return carrier
+    return given
+
+
+def _take_out(data: bytes) -> GivenCertificate:
+    # Late, and not for what begins as JSON does: all that draws pages comes along, and takes as long as verifying.
+    from ireu_governance.reports.document import DocumentKind, take_out
+
+    carrier = take_out(data)
+    return GivenCertificate(carrier.certificate, None if carrier.kind is DocumentKind.JSON else carrier)
 
 
 def read_file(file: Path, *, what: str, limit: int) -> bytes:
@@ -74,6 +95,12 @@ def read_file(file: Path, *, what: str, limit: int) -> bytes:
         else:
             with file.open("rb") as stream:
                 data = stream.read(limit + 1)
+    except IsADirectoryError as error:
+        raise InputError(
+            f"'{file}' is a folder, not a {what}.",
+            hint="Name the file in it.",
+            code=ErrorCode.INPUT_MISSING,
+        ) from error
     except OSError as error:
         raise InputError(
             f"'{file}' cannot be read: {error.strerror}.",

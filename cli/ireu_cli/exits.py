@@ -10,13 +10,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ireu_governance.core.errors import (
     IreuError,
     LedgerRefusedError,
     RunInterruptedError,
     VerificationError,
 )
-from ireu_governance.core.verdict import RetestVerdict, Verdict
+
+if TYPE_CHECKING:
+    from ireu_governance.core.verdict import RetestVerdict, Verdict
 
 __all__ = ["ABSENT", "FAULT", "HOLDS", "INTERRUPTED", "NOT", "UNREAD", "exit_code_of", "exit_code_of_verdict"]
 
@@ -26,16 +30,6 @@ ABSENT = 2
 FAULT = 3
 INTERRUPTED = 130
 UNREAD = 141
-
-_OF_RETEST = {
-    RetestVerdict.HOLDS: HOLDS,
-    RetestVerdict.RESURFACED: NOT,
-    RetestVerdict.ENCODER_CHANGED: NOT,
-    RetestVerdict.UTILITY_LOST: NOT,
-    RetestVerdict.INCONCLUSIVE: ABSENT,
-    RetestVerdict.EVIDENCE_ERASED: ABSENT,
-}
-_OF_VERDICT = {Verdict.HOLDS: HOLDS, Verdict.DOES_NOT_HOLD: NOT, Verdict.UNDECIDED: ABSENT}
 
 
 def exit_code_of(error: IreuError) -> int:
@@ -49,4 +43,16 @@ def exit_code_of(error: IreuError) -> int:
 
 def exit_code_of_verdict(verdict: Verdict | RetestVerdict) -> int:
     """Return the exit code of a verdict."""
-    return _OF_VERDICT[verdict] if isinstance(verdict, Verdict) else _OF_RETEST[verdict]
+    # Late, since a mistyped command line has no verdict, and verdicts bring pydantic along.
+    from ireu_governance.core.verdict import RetestVerdict, Verdict
+
+    if isinstance(verdict, Verdict):
+        return {Verdict.HOLDS: HOLDS, Verdict.DOES_NOT_HOLD: NOT, Verdict.UNDECIDED: ABSENT}[verdict]
+    return {
+        RetestVerdict.HOLDS: HOLDS,
+        RetestVerdict.RESURFACED: NOT,
+        RetestVerdict.ENCODER_CHANGED: NOT,
+        RetestVerdict.UTILITY_LOST: NOT,
+        RetestVerdict.INCONCLUSIVE: ABSENT,
+        RetestVerdict.EVIDENCE_ERASED: ABSENT,
+    }[verdict]

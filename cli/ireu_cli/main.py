@@ -1,4 +1,8 @@
-"""The `ireu` command. Commands import what they need when they run, so that verifying a certificate stays light."""
+"""The `ireu` command.
+
+A command is imported when it is asked for, and imports what it needs when it runs, so that verifying a certificate
+stays light.
+"""
 
 from __future__ import annotations
 
@@ -9,27 +13,9 @@ from pathlib import Path
 import click
 import rich_click
 
-from ireu_cli.commands.access import access
-from ireu_cli.commands.alert import alert
-from ireu_cli.commands.certificate import certificate
-from ireu_cli.commands.demo import demo
-from ireu_cli.commands.deployment import deployment
-from ireu_cli.commands.doctor import doctor
-from ireu_cli.commands.encoder import encoder
-from ireu_cli.commands.evidence import evidence
-from ireu_cli.commands.init import init
-from ireu_cli.commands.keys import keys
-from ireu_cli.commands.ledger import ledger
-from ireu_cli.commands.monitor import monitor
-from ireu_cli.commands.receipt import receipt
-from ireu_cli.commands.request import request
-from ireu_cli.commands.serve import serve
-from ireu_cli.commands.unlearn import unlearn
-from ireu_cli.commands.verify import verify
-from ireu_cli.commands.witness import witness
-from ireu_cli.commands.worker import worker
 from ireu_cli.context import Shared
 from ireu_cli.exits import ABSENT, FAULT, INTERRUPTED, UNREAD, exit_code_of
+from ireu_cli.groups import LazyCommands
 from ireu_cli.output import print_error, print_fault
 from ireu_governance.__about__ import __version__
 from ireu_governance.core.errors import IreuError, MissingExtraError
@@ -62,28 +48,33 @@ def cli(context: click.Context, workspace: Path | None) -> None:
     context.obj = Shared(workspace=workspace)
 
 
-for command in (
-    demo,
-    init,
-    unlearn,
-    verify,
-    request,
-    evidence,
-    ledger,
-    certificate,
-    encoder,
-    keys,
-    doctor,
-    monitor,
-    witness,
-    serve,
-    worker,
-    access,
-    deployment,
-    alert,
-    receipt,
-):
-    cli.add_command(command)
+# Given afterwards: the group would look up each command that it is made with, for panels and aliases.
+cli.commands = LazyCommands(
+    {
+        name: name  # each in the module of its name
+        for name in (
+            "demo",
+            "init",
+            "unlearn",
+            "verify",
+            "request",
+            "evidence",
+            "ledger",
+            "certificate",
+            "encoder",
+            "keys",
+            "doctor",
+            "monitor",
+            "witness",
+            "serve",
+            "worker",
+            "access",
+            "deployment",
+            "alert",
+            "receipt",
+        )
+    }
+)
 
 
 def main() -> None:
@@ -104,10 +95,11 @@ def main() -> None:
         click.echo("Stopped.", err=True)
         code = INTERRUPTED
     except click.ClickException as error:
+        explained = _explain(error)
         if as_json:
-            print_fault("bad-usage", error.format_message(), f"See: {_command_of(error)} --help")
+            print_fault("bad-usage", explained.format_message(), f"See: {_command_of(explained)} --help")
         else:
-            error.show()
+            explained.show()
         code = ABSENT
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _ML_MODULES:
@@ -128,13 +120,22 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _explain(error: click.ClickException) -> click.ClickException:
+    """Return an error in which a missing option says what it is, as its page of help does."""
+    if not isinstance(error, click.MissingParameter) or not isinstance(error.param, click.Option):
+        return error
+    if isinstance(error.param.type, click.Choice):  # lists its values already
+        return error
+    return click.MissingParameter(error.param.help, ctx=error.ctx, param=error.param)
+
+
 def _command_of(error: click.ClickException) -> str:
     context = error.ctx if isinstance(error, click.UsageError) else None
     return "ireu" if context is None else context.command_path
 
 
 def _invoked() -> str:
-    return next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    return next((word for word in sys.argv[1:] if word in cli.commands), "")
 
 
 def _report_fault(error: Exception, *, as_json: bool) -> int:

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from pydantic import BaseModel
 
 from ireu_governance.core.errors import IreuError
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
     from rich.console import Console
 
 __all__ = ["emit", "json_option", "mark", "plain", "print_error", "print_fault", "stderr_console", "stdout_console"]
@@ -31,6 +31,7 @@ _MARKS = {
     "utility-lost": ("✗", "red"),
     "valid": ("✓", "green"),
     "revoked": ("✗", "red"),
+    "unusable": ("✗", "red"),
     "unreadable": ("✗", "red"),
     "does-not-verify": ("✗", "red"),
     "check-failed": ("✗", "red"),

@@ -161,6 +161,9 @@ def save_private_key(path: Path, key: PrivateKey | MlDsaPrivateKey, passphrase: 
         raise unwritable(path, error) from None
 
 
+_GIVE_KEY_FILE: Final = "Give the path of the file that the organisation gave you, such as keys.json."
+
+
 def load_key_file(path: Path) -> KeyFile:
     """Load a key file and verify that its own root keys signed it.
 
@@ -179,8 +182,11 @@ def load_key_file(path: Path) -> KeyFile:
     except OSError as error:
         code = ErrorCode.INPUT_MISSING if isinstance(error, FileNotFoundError) else ErrorCode.INPUT_MALFORMED
         raise InputError(
-            f"The key file {path} cannot be read: {error.strerror or 'unknown reason'}.",
-            hint="Give the path of the file that the organisation gave you, such as keys.json.",
-            code=code,
+            f"The key file {path} cannot be read: {error.strerror or 'unknown reason'}.", hint=_GIVE_KEY_FILE, code=code
         ) from None
-    return KeyFile.from_bytes(data)
+    if b"PRIVATE KEY-----" in data[:200]:
+        raise InputError(f"{path} is a private key, which nobody else may see, and no key file.", hint=_GIVE_KEY_FILE)
+    try:
+        return KeyFile.from_bytes(data)
+    except InputError as error:
+        raise InputError(f"In {path}: {error.message}", hint=error.hint or _GIVE_KEY_FILE, code=error.code) from None

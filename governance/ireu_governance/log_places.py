@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ireu_governance.core.errors import ErrorCode, InputError
+from ireu_governance.core.keys import KeyFile
 from ireu_governance.ledger.log_source import LedgerSource, LogSource, StaticSource, folder_fetcher, web_fetcher
 from ireu_governance.settings import SETTINGS_FILE
 from ireu_governance.web import WebClient
@@ -41,7 +42,14 @@ def open_log(place: str) -> Iterator[LogSource]:
             code=ErrorCode.INPUT_MISSING,
         )
     if (folder / SETTINGS_FILE).is_file():
-        with Workspace(folder).open_ledger() as ledger:
-            yield LedgerSource(ledger, where=str(folder))
+        workspace = Workspace(folder)
+        with workspace.open_reader() as ledger:
+            yield LedgerSource(ledger, where=str(folder), older_keys=list(_older_keys(workspace)))
         return
     yield StaticSource(folder_fetcher(folder), where=str(folder))
+
+
+def _older_keys(workspace: Workspace) -> Iterator[KeyFile]:
+    for version in range(1, workspace.key_file().version):
+        with suppress(InputError):  # whoever needs one that is not kept is told so
+            yield workspace.key_file(version)

@@ -106,7 +106,7 @@ class SettingsFile(BaseModel):
 class WorkspaceSettings(SettingsFile, BaseSettings):
     """The settings in force: the environment (IREU_*) over the file."""
 
-    model_config = SettingsConfigDict(env_prefix="IREU_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="IREU_", extra="forbid", frozen=True, env_ignore_empty=True)
 
     @classmethod
     def settings_customise_sources(

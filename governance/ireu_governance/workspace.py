@@ -30,7 +30,7 @@ from ireu_governance.ledger.location import Location, parse_location, without_pa
 from ireu_governance.settings import SETTINGS_FILE, SettingsFile, WorkspaceSettings, expect_no_password
 
 if TYPE_CHECKING:
-    from ireu_governance.ledger import Ledger, Vault
+    from ireu_governance.ledger import Ledger, LedgerReader, Vault
     from ireu_governance.signers import KeyPlace
 
 __all__ = ["Workspace"]
@@ -272,6 +272,12 @@ class Workspace:
         )
         ledger.publisher = lambda signer: publish_head(self, ledger, signer).text
         return ledger
+
+    def open_reader(self) -> LedgerReader:
+        """Open the ledger to read it, also where it cannot be written; the caller closes it."""
+        from ireu_governance.ledger import LedgerReader
+
+        return LedgerReader.open(self.ledger_location, key_file=self.key_file(), checkpoint_path=self.checkpoint_path)
 
     def open_vault(self) -> Vault:
         """Open the evidence vault; the caller closes it."""

@@ -17,6 +17,7 @@ import httpx2
 import pytest
 from fixtures.records import RecordedRemoval
 
+from ireu_governance import listening
 from ireu_governance.api import observability, server
 from ireu_governance.api.loop import SharingLoop
 from ireu_governance.core.errors import ConfigError
@@ -68,7 +69,7 @@ def test_server_answers_and_is_closed_when_it_is_told_to_stop(
     asker = threading.Thread(target=ask)
     before = signal.getsignal(signal.SIGTERM)
     # Should the server never come up, the signal would end the tests: the handler is there from the start.
-    signal.signal(signal.SIGTERM, server._stop)
+    signal.signal(signal.SIGTERM, listening._stop)
     try:
         asker.start()
         with pytest.raises(KeyboardInterrupt):

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from ireu_cli.context import Shared
 from ireu_cli.groups import ListingGroup
+from ireu_cli.numbers import Whole
 from ireu_cli.output import emit, json_option, plain, stdout_console
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def access() -> None:
 @click.option(
     "--name", metavar="TOKEN", help="What it is for, such as ci-retest; never a person's name. [default: the role]"
 )
-@click.option("--expires", type=click.IntRange(1, 3650), metavar="DAYS", help="After how many days it stops to count.")
+@click.option("--expires", type=Whole(1, 3650), metavar="DAYS", help="After how many days it stops to count.")
 @json_option
 @click.pass_obj
 def create(shared: Shared, role: str, name: str | None, expires: int | None, *, as_json: bool) -> None:
@@ -113,7 +114,7 @@ def revoke(shared: Shared, prefix: str, *, as_json: bool) -> None:
 @click.argument("prefix")
 @click.option(
     "--grace",
-    type=click.IntRange(0, 720),
+    type=Whole(0, 720),
     default=24,
     show_default=True,
     metavar="HOURS",

@@ -9,12 +9,9 @@ import click
 from pydantic import BaseModel
 
 from ireu_cli.certificate_files import read_certificate
-from ireu_cli.commands.certificate_render import render
-from ireu_cli.commands.certificate_status import revoke, stamp, status_list
-from ireu_cli.commands.certificate_verify import verify
-from ireu_cli.commands.pack import pack, verify_pack
 from ireu_cli.context import Shared
-from ireu_cli.groups import ListingGroup
+from ireu_cli.groups import LazyCommands, ListingGroup
+from ireu_cli.numbers import Whole
 from ireu_cli.output import emit, json_option, mark, plain, stdout_console
 from ireu_cli.views import count
 
@@ -38,12 +35,13 @@ class IssueResult(BaseModel):
 
 
 class CertificateLine(BaseModel):
-    """One certificate in a list; `latest` says whether it is the newest one of its removal."""
+    """One certificate in a list; `problem` says why it is unusable, `latest` whether it is its removal's newest one."""
 
     id: str | None
     removal_entry: int | None
     encoder: str | None
     status: str
+    problem: str | None
     issued_at: str | None
     valid_until: str | None
     latest: bool
@@ -56,14 +54,27 @@ class CertificateList(BaseModel):
     certificates: list[CertificateLine]
 
 
-@click.group(cls=ListingGroup)
+_ELSEWHERE = LazyCommands(
+    {
+        "verify": "certificate_verify",
+        "render": "certificate_render",
+        "revoke": "certificate_status",
+        "stamp": "certificate_status",
+        "status-list": "certificate_status",
+        "pack": "pack",
+        "verify-pack": "pack",
+    }
+)
+
+
+@click.group(cls=ListingGroup, commands=_ELSEWHERE)
 def certificate() -> None:
     """Removal certificates: issue them, read them, verify them offline, take them back."""
 
 
 @certificate.command()
 @click.option("--case", "case_id", help="Case id; its latest removal.")
-@click.option("--entry", type=click.IntRange(min=0), help="Ledger entry of the removal, in place of --case.")
+@click.option("--entry", type=Whole(min=0), help="Ledger entry of the removal, in place of --case.")
 @click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), help="Also write it to this file.")
 @click.option("--no-stamp", is_flag=True, help="Without a time stamp, although the settings name an authority.")
 @json_option
@@ -118,35 +129,40 @@ def issue(
 @json_option
 @click.pass_obj
 def list_certificates(shared: Shared, *, as_json: bool) -> None:
-    """List the certificates that the workspace issued, with their status by its ledger."""
+    """List the certificates that the workspace issued, with their status by its ledger and keys."""
     from ireu_governance.core.times import now
     from ireu_governance.issuing import register_of
+    from ireu_governance.ledger.certificate_standing import gravest_by_id, judge_standing, problem_of
     from ireu_governance.ledger.revocation import read_withdrawals, removal_of
 
     workspace = shared.open_workspace()
-    with workspace.open_ledger() as ledger:
-        withdrawals = read_withdrawals(ledger)
-    # Of several entries about one certificate the gravest counts, as in a status list.
-    gone = {each.id: each.status for each in sorted(withdrawals, key=lambda each: each.status == "revoked")}
-    time = now()
+    with workspace.open_reader() as ledger:
+        gone = gravest_by_id(read_withdrawals(ledger))
+    time, key_file = now(), workspace.key_file()
     lines = []
     for each in register_of(workspace):
         if each.certificate is None:
             lines.append(
                 CertificateLine(
-                    id=None, removal_entry=None, encoder=None, status="unreadable", issued_at=None, valid_until=None,
-                    latest=each.is_latest, path=each.path,
+                    id=None, removal_entry=None, encoder=None, status="unreadable", problem=None, issued_at=None,
+                    valid_until=None, latest=each.is_latest, path=each.path,
                 )
             )  # fmt: skip
             continue
         body = each.certificate.certificate
-        expired = body.valid_until is not None and time > body.valid_until
+        standing = judge_standing(
+            withdrawal=gone.get(body.id),
+            problem=problem_of(each.data, key_file),
+            valid_until=body.valid_until,
+            at=time,
+        )
         lines.append(
             CertificateLine(
                 id=body.id,
                 removal_entry=removal_of(each.certificate),
                 encoder=_encoder(each.certificate),
-                status=gone.get(body.id) or ("expired" if expired else "valid"),
+                status=standing.status,
+                problem=standing.problem,
                 issued_at=body.issued_at,
                 valid_until=body.valid_until,
                 latest=each.is_latest,
@@ -184,10 +200,6 @@ def show_certificate(file: Path, *, as_json: bool) -> None:
     _show_certificate(parsed)
 
 
-for command in (verify, render, revoke, stamp, status_list, pack, verify_pack):
-    certificate.add_command(command)
-
-
 def _encoder(parsed: Certificate) -> str:
     from ireu_cli.views import read_statements
 
@@ -215,6 +227,8 @@ def _show_list(lines: list[CertificateLine]) -> None:
         padding = " " * (10 - len(line.status))
         until = line.valid_until or ("–" if line.id is None else "no end")
         console.print(f"  {name:<32}  {removal:>7}  {encoder:<12}  {mark(line.status)}{padding}  {until}")
+        if line.problem is not None:
+            console.print(f"    {plain(line.problem)}")
 
 
 def _show_certificate(parsed: Certificate) -> None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from ireu_cli.certificate_files import MAX_CERTIFICATE_BYTES, read_certificate, read_file
 from ireu_cli.context import Shared
+from ireu_cli.numbers import Whole
 from ireu_cli.output import emit, json_option, plain, stdout_console
 from ireu_cli.views import count
 
@@ -108,7 +109,7 @@ def revoke(shared: Shared, certificate: str, reason: str, replacement: Path | No
 @click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to write.")
 @click.option(
     "--days",
-    type=click.IntRange(min=1, max=366),
+    type=Whole(min=1, max=366),
     default=7,
     show_default=True,
     help="For how many days readers may use it.",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ireu_cli.certificate_files import read_carrier, read_file, read_time
+from ireu_cli.certificate_files import read_file, read_given, read_time
 from ireu_cli.checks import show_checks
 from ireu_cli.exits import exit_code_of_verdict
 from ireu_cli.output import emit, json_option, mark, plain, stdout_console
@@ -76,11 +76,9 @@ def verify(
     Exit code 0: it holds. 1: it is proven not to hold. 2: it could not be decided, for example because FILE is no
     certificate.
     """
-    from ireu_governance.reports.document import with_rendering
-
-    carrier = read_carrier(file)
+    given = read_given(file)
     report = verify_as_asked(
-        carrier.certificate,
+        given.data,
         key_path=key_path,
         encoder=encoder,
         status_path=status_path,
@@ -88,8 +86,11 @@ def verify(
         policy_path=policy_path,
         at=at,
     )
-    report = with_rendering(report, carrier)
-    emit(report, as_json=as_json, show=lambda: _show_report(report, carrier.certificate))
+    if given.carrier is not None:
+        from ireu_governance.reports.document import with_rendering
+
+        report = with_rendering(report, given.carrier)
+    emit(report, as_json=as_json, show=lambda: _show_report(report, given.data))
     sys.exit(exit_code_of_verdict(report.verdict))
 
 

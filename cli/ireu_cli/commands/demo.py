@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from ireu_cli.numbers import Whole
 from ireu_cli.output import json_option
 
 __all__ = ["demo"]
@@ -20,8 +21,8 @@ __all__ = ["demo"]
     show_default=True,
     help="Folder for the demo's workspace; must not exist yet.",
 )
-@click.option("--person", type=click.IntRange(0, 4), default=0, show_default=True, help="Whom to forget.")
-@click.option("--steps", type=click.IntRange(min=1), help="Fewer training steps, for a quick look.")
+@click.option("--person", type=Whole(0, 4), default=0, show_default=True, help="Whom to forget.")
+@click.option("--steps", type=Whole(min=1), help="Fewer training steps, for a quick look.")
 @json_option
 def demo(out: Path, person: int, steps: int | None, *, as_json: bool) -> None:
     """Tell the whole story on the built-in synthetic testbed: forget, prove, re-test, catch a lie.

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from ireu_cli.context import Shared
 from ireu_cli.groups import ListingGroup
+from ireu_cli.numbers import Whole
 from ireu_cli.output import emit, json_option, mark, plain, stdout_console
 from ireu_cli.sources import expect_case_ids, source_of
 
@@ -69,7 +70,7 @@ def deployment() -> None:
     help="A folder below the workspace, pipeline:FOLDER, models:/NAME@ALIAS, models:/NAME/VERSION, https://…, testbed"
     " or hf:ORGANISATION/NAME.",
 )
-@click.option("--every", "hours", type=click.IntRange(1, 2160), default=24, show_default=True, metavar="HOURS")
+@click.option("--every", "hours", type=Whole(1, 2160), default=24, show_default=True, metavar="HOURS")
 @click.option("--case", "cases", multiple=True, metavar="ID", help="Only this case; repeatable. [default: all]")
 @json_option
 @click.pass_obj

@@ -30,7 +30,7 @@ EXTRAS = {
     "hsm": ("python-pkcs11",),
     "postgres": ("psycopg",),
 }
-BASE = ("ireu-sdk", "cryptography", "pydantic", "sqlmodel", "rfc8785")
+BASE = ("ireu-sdk", "cryptography", "pynacl", "pydantic", "sqlmodel", "rfc8785")
 
 
 class Diagnosis(BaseModel):
@@ -113,6 +113,10 @@ def _workspace(shared: Shared) -> list[Diagnosis]:
     found.append(_try("ledger", lambda: _describe_ledger(workspace.root)))
     found.extend(_copies(workspace))
     found.append(_try("vault", lambda: _describe_vault(workspace.root)))
+    if workspace.settings.witness_policy is not None:
+        found.append(_try("witness policy", lambda: _describe_policy(workspace)))
+    if workspace.settings.timestamp_roots is not None:
+        found.append(_try("time-stamp roots", lambda: _describe_stamp_roots(workspace)))
     return found
 
 
@@ -167,6 +171,20 @@ def _describe_vault(root: Path) -> str:
     if stopped := sum(case.erasing_since is not None for case in cases):
         raise ConfigError(f"The erasure of {stopped} cases was stopped.", hint="Finish it with: ireu evidence expire")
     return f"evidence of {len(cases)} cases and panels, {sum(case.size for case in cases)} bytes, encrypted"
+
+
+def _describe_policy(workspace: Workspace) -> str:
+    from ireu_governance.witness.publishing import load_policy
+
+    policy = load_policy(workspace.root / (workspace.settings.witness_policy or ""))
+    return f"{workspace.settings.witness_policy}: {len(policy.witnesses)} witnesses; none was asked"
+
+
+def _describe_stamp_roots(workspace: Workspace) -> str:
+    from ireu_governance.issuing import tsa_roots_of
+
+    tsa_roots_of(workspace)
+    return f"{workspace.settings.timestamp_roots}: can be read; no authority was asked"
 
 
 def _try(name: str, look: Callable[[], str]) -> Diagnosis:

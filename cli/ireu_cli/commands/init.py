@@ -8,6 +8,7 @@ import click
 from pydantic import BaseModel
 
 from ireu_cli.context import Shared
+from ireu_cli.numbers import Whole
 from ireu_cli.output import emit, json_option, plain, stdout_console
 
 __all__ = ["init"]
@@ -29,14 +30,14 @@ class InitResult(BaseModel):
 @click.option("--contact", help="Role address for questions about certificates, such as privacy@example.org.")
 @click.option(
     "--root-keys",
-    type=click.IntRange(1, 8),
+    type=Whole(1, 8),
     default=1,
     show_default=True,
     help="How many root keys to make, so that several people can hold one each.",
 )
 @click.option(
     "--root-threshold",
-    type=click.IntRange(1, 8),
+    type=Whole(1, 8),
     default=1,
     show_default=True,
     help="How many of them have to sign a change of keys.",

@@ -9,6 +9,7 @@ import click
 
 from ireu_cli.context import Shared
 from ireu_cli.key_views import WithdrawnView, show_change, show_proposal
+from ireu_cli.numbers import Whole
 from ireu_cli.output import emit, json_option, stdout_console
 from ireu_governance.core.errors import IreuError
 
@@ -35,7 +36,7 @@ _propose = click.option(
 )
 _room = click.option(
     "--room",
-    type=click.IntRange(min=0),
+    type=Whole(min=0),
     default=100,
     show_default=True,
     help="With --propose: how many entries the ledger may grow by until it is applied.",
@@ -48,7 +49,7 @@ _room = click.option(
 @_reason
 @click.option(
     "--from-size",
-    type=click.IntRange(min=0),
+    type=Whole(min=0),
     help="Entry from which on the old key counts no more; if not given, what comes next.",
 )
 @click.option("--to", metavar="PLACE", help="Where the new key shall be: file:, keyring: or pkcs11:token=…;module=….")
@@ -113,7 +114,7 @@ def rotate(
 @click.argument("key_id")
 @click.option(
     "--from-size",
-    type=click.IntRange(min=0),
+    type=Whole(min=0),
     required=True,
     help="First entry (for a log key: first size) from which on nothing that it signed counts.",
 )

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from ireu_cli.commands.key_changes import revoke, rotate, sign
 from ireu_cli.context import Shared
 from ireu_cli.groups import ListingGroup
+from ireu_cli.numbers import Whole
 from ireu_cli.output import emit, json_option, plain, stdout_console
 from ireu_governance.core.errors import ErrorCode, InputError
 
@@ -106,14 +107,14 @@ def list_keys(shared: Shared, *, as_json: bool) -> None:
             console.print(f"          valid since {key.valid_from}{since}{until}")
             where = key.private_key or "not here"
             console.print(f"          private half: {plain(where)}")
-        console.print(f"  for other transparency-log tools: {result.log_verifier_key}")
+        console.print(f"  verifier key, for witnesses, policies and other tools: {result.log_verifier_key}")
 
     emit(result, as_json=as_json, show=show)
 
 
 @keys.command()
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--version", "number", type=click.IntRange(min=1), help="An earlier version of the key file.")
+@click.option("--version", "number", type=Whole(min=1), help="An earlier version of the key file.")
 @json_option
 @click.pass_obj
 def export(shared: Shared, path: Path, number: int | None, *, as_json: bool) -> None:

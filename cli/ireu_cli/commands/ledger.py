@@ -8,17 +8,13 @@ from typing import Any
 import click
 from pydantic import BaseModel
 
-from ireu_cli.commands.ledger_audit import audit
-from ireu_cli.commands.ledger_compare import compare
-from ireu_cli.commands.ledger_export import export
-from ireu_cli.commands.ledger_head import checkpoint, prove
-from ireu_cli.commands.ledger_migrate import migrate
-from ireu_cli.commands.ledger_stamp import stamp
 from ireu_cli.context import Shared
 from ireu_cli.exits import NOT
-from ireu_cli.groups import ListingGroup
+from ireu_cli.groups import LazyCommands, ListingGroup
+from ireu_cli.numbers import Whole
 from ireu_cli.output import emit, json_option, mark, plain, stdout_console
-from ireu_governance.core.errors import EntryVoidError, InputError, VerificationError
+from ireu_cli.views import count
+from ireu_governance.core.errors import EntryVoidError, ErrorCode, InputError, VerificationError
 
 __all__ = ["ledger"]
 
@@ -45,6 +41,8 @@ class EntryLine(BaseModel):
         encoder: Digest of what it is about, where that is an encoder.
         summary: What it says, in a few words.
         problem: Why it counts for nothing, so that none of what it says is listed; else None.
+        problem_code: The error's code: ``entry-void`` where its key is revoked there, another one where it is
+            damaged; else None.
     """
 
     seq: int
@@ -54,6 +52,7 @@ class EntryLine(BaseModel):
     encoder: str | None = None
     summary: str = ""
     problem: str | None = None
+    problem_code: str | None = None
 
 
 class EntryList(BaseModel):
@@ -76,26 +75,40 @@ class EntryDetail(BaseModel):
     envelope: dict[str, Any]
 
 
-@click.group(cls=ListingGroup)
+_ELSEWHERE = LazyCommands(
+    {
+        "audit": "ledger_audit",
+        "checkpoint": "ledger_head",
+        "compare": "ledger_compare",
+        "export": "ledger_export",
+        "migrate": "ledger_migrate",
+        "prove": "ledger_head",
+        "stamp": "ledger_stamp",
+    }
+)
+
+
+@click.group(cls=ListingGroup, commands=_ELSEWHERE)
 def ledger() -> None:
     """The signed, append-only record of removals and their tests."""
 
 
 @ledger.command()
 @click.option("--kind", type=click.Choice(KINDS), help="Only entries of this kind.")
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="Only so many, the newest.")
+@click.option("--limit", type=Whole(min=1), default=50, show_default=True, help="Only so many, the newest.")
 @json_option
 @click.pass_obj
 def log(shared: Shared, kind: str | None, limit: int, *, as_json: bool) -> None:
     """List entries, the newest last.
 
-    Exit code 1: some of those that are listed do not verify, and count for nothing.
+    Exit code 1: one of those that are listed does not verify. One that counts no more, since the key that signed it is
+    revoked there, is marked too, and is no reason for it.
     """
     from ireu_governance.ledger.records import case_ids
     from ireu_governance.ledger.summaries import summarise
 
     workspace = shared.open_workspace()
-    with workspace.open_ledger() as opened:
+    with workspace.open_reader() as opened:
         entries = list(opened.entries(kind=kind))[-limit:]
         lines = []
         for entry in entries:
@@ -105,7 +118,7 @@ def log(shared: Shared, kind: str | None, limit: int, *, as_json: bool) -> None:
             except (VerificationError, InputError) as error:
                 # Listed all the same: after the theft of a key some entries count for nothing, and the others have
                 # to be found. What it says is not shown, since nobody answers for it.
-                line.problem = error.message
+                line.problem, line.problem_code = error.message, error.code.value
             else:
                 line.cases = case_ids(statement)
                 line.encoder = statement.encoder_digest() if statement.is_about_encoder else None
@@ -115,7 +128,7 @@ def log(shared: Shared, kind: str | None, limit: int, *, as_json: bool) -> None:
 
     def show_lines() -> None:
         console = stdout_console()
-        console.print(f"[bold]{result.origin}[/bold], {result.size} entries")
+        console.print(f"[bold]{result.origin}[/bold], {count(result.size, 'entry', 'entries')}")
         for line in result.entries:
             cases = ", ".join(line.cases[:3]) + ("…" if len(line.cases) > 3 else "")
             console.print(
@@ -126,19 +139,20 @@ def log(shared: Shared, kind: str | None, limit: int, *, as_json: bool) -> None:
             )
 
     emit(result, as_json=as_json, show=show_lines)
-    if any(line.problem for line in lines):
+    # As in an audit, what the organisation itself gave up is told and is nothing that is wrong with the ledger.
+    if any(line.problem_code not in (None, ErrorCode.ENTRY_VOID) for line in lines):
         sys.exit(NOT)
 
 
 @ledger.command("show")
-@click.argument("seq", type=click.IntRange(min=0))
+@click.argument("seq", type=Whole(min=0))
 @json_option
 @click.pass_obj
 def show_entry(shared: Shared, seq: int, *, as_json: bool) -> None:
     """Show entry SEQ whole, its signature verified."""
     import json
 
-    with shared.open_workspace().open_ledger() as opened:
+    with shared.open_workspace().open_reader() as opened:
         entry = opened.entry(seq)
         try:
             statement = opened.statement(entry)
@@ -170,13 +184,10 @@ def show_entry(shared: Shared, seq: int, *, as_json: bool) -> None:
     emit(result, as_json=as_json, show=show_detail)
 
 
-for command in (audit, checkpoint, compare, export, migrate, prove, stamp):
-    ledger.add_command(command)
-
-
 def _colour(line: EntryLine) -> str:
     """Return an entry's summary with its verdict, if it is one, marked."""
     if line.problem is not None:
-        return f" {mark('does-not-verify')} {plain(line.problem)}"
+        word = line.problem_code if line.problem_code == ErrorCode.ENTRY_VOID else "does-not-verify"
+        return f" {mark(word)} {plain(line.problem)}"
     verdict, space, rest = line.summary.partition(" ")
     return f"{mark(verdict)}{space}{rest}" if line.kind == "verification" else line.summary

@@ -10,6 +10,7 @@ import click
 
 from ireu_cli.context import Shared
 from ireu_cli.exits import exit_code_of_verdict
+from ireu_cli.numbers import Whole
 from ireu_cli.output import emit, json_option, mark, plain, stdout_console
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ __all__ = ["audit"]
 )
 @click.option(
     "--processes",
-    type=click.IntRange(min=1, max=256),
+    type=Whole(min=1, max=256),
     default=1,
     show_default=True,
     help="Verify in so many processes.",

@@ -90,7 +90,8 @@ def compare(
         if result.first_difference is not None:
             console.print(f"  first different entry: {result.first_difference}")
         if result.fork_proof is not None:
-            kept = f"in {plain(out)}" if out is not None else "not kept: repeat with --out FILE"
+            unkept = "the file that was given" if b is None else "not kept: repeat with --out FILE"
+            kept = unkept if out is None else f"in {plain(out)}"
             console.print(f"  proof for others: {kept}")
 
     emit(result, as_json=as_json, show=show)

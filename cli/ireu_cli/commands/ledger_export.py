@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ireu_cli.context import Shared
+from ireu_cli.numbers import Whole
 from ireu_cli.output import emit, json_option, plain, stdout_console
 
 __all__ = ["export"]
@@ -16,7 +17,7 @@ __all__ = ["export"]
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option(
     "--since-size",
-    type=click.IntRange(min=0),
+    type=Whole(min=0),
     default=0,
     show_default=True,
     help="Leave out full files of entries before this number, for somebody who has them.",

@@ -9,6 +9,7 @@ import click
 from pydantic import BaseModel
 
 from ireu_cli.context import Shared
+from ireu_cli.numbers import Whole
 from ireu_cli.output import emit, json_option
 from ireu_governance.core.errors import ErrorCode, InputError
 
@@ -91,9 +92,9 @@ def checkpoint(shared: Shared, out: Path | None, *, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("seq", type=click.IntRange(min=0), required=False)
-@click.option("--from", "from_size", type=click.IntRange(min=1), help="Instead: the smaller of two sizes.")
-@click.option("--to", "to_size", type=click.IntRange(min=1), help="The larger of two sizes.")
+@click.argument("seq", type=Whole(min=0), required=False)
+@click.option("--from", "from_size", type=Whole(min=1), help="Instead: the smaller of two sizes.")
+@click.option("--to", "to_size", type=Whole(min=1), help="The larger of two sizes.")
 @click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), help="Also write it to a file.")
 @json_option
 @click.pass_obj
@@ -122,7 +123,7 @@ def prove(
 def _prove_inclusion(workspace: Workspace, seq: int) -> ProofView:
     from ireu_governance.core.log_checkpoint import verified_checkpoint
 
-    with workspace.open_ledger() as opened:
+    with workspace.open_reader() as opened:
         if opened.checkpoint() is None:
             raise InputError(
                 "The ledger has no published checkpoint yet.",
@@ -138,7 +139,7 @@ def _prove_consistency(workspace: Workspace, from_size: int, to_size: int) -> Co
     from ireu_governance.ledger.log_source import LedgerSource
     from ireu_governance.log_comparison import prove_consistency
 
-    with workspace.open_ledger() as opened:
+    with workspace.open_reader() as opened:
         size = opened.head().size
         if to_size > size:
             raise InputError(

@@ -11,6 +11,7 @@ import click
 
 from ireu_cli.context import Shared
 from ireu_cli.exits import exit_code_of_verdict
+from ireu_cli.numbers import Number
 from ireu_cli.output import emit, json_option, mark, plain, print_error, stdout_console
 from ireu_governance.core.errors import LedgerError
 
@@ -33,9 +34,7 @@ __all__ = ["monitor"]
 @click.option("--key", type=click.Path(path_type=Path, dir_okay=False), help="Key file from somewhere you trust.")
 @click.option("--policy", type=click.Path(path_type=Path, dir_okay=False), help="Witnesses that must have cosigned.")
 @click.option("--once", is_flag=True, help="Look once (this is so unless --every is given).")
-@click.option(
-    "--every", type=click.FloatRange(min=1), help="Look again after so many seconds, until something is wrong."
-)
+@click.option("--every", type=Number(min=1), help="Look again after so many seconds, until something is wrong.")
 @click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), help="File for the proof of a fork.")
 @json_option
 @click.pass_obj

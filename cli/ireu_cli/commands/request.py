@@ -14,6 +14,7 @@ import click
 from ireu_cli.context import Shared
 from ireu_cli.exits import HOLDS, NOT
 from ireu_cli.groups import ListingGroup
+from ireu_cli.numbers import Whole
 from ireu_cli.output import emit, json_option, mark, stdout_console
 from ireu_cli.request_views import (
     DoneView,
@@ -132,7 +133,7 @@ def extend(shared: Shared, case: str, reason: str, on: datetime | None, *, as_js
 
 @request.command()
 @click.argument("case", metavar="CASE")
-@click.option("--removal", "removal_seq", type=click.IntRange(min=0), required=True, help="Entry of the removal.")
+@click.option("--removal", "removal_seq", type=Whole(min=0), required=True, help="Entry of the removal.")
 @click.option(
     "--under",
     metavar="CASE",
@@ -165,9 +166,7 @@ def done(shared: Shared, case: str, removal_seq: int, under: str | None, on: dat
 
 @request.command()
 @click.argument("case", metavar="CASE")
-@click.option(
-    "--recipients", type=click.IntRange(min=0), required=True, help="How many were told; 0 if there were none."
-)
+@click.option("--recipients", type=Whole(min=0), required=True, help="How many were told; 0 if there were none.")
 @day_option("--on", "Day by which all of them were told.  [default: today, UTC]")
 @json_option
 @click.pass_obj
@@ -187,7 +186,7 @@ def list_all(shared: Shared, *, overdue: bool, as_json: bool) -> None:
     """List requests, the most urgent first."""
     from ireu_governance.ledger.request_log import list_requests
 
-    with shared.open_workspace().open_ledger() as ledger:
+    with shared.open_workspace().open_reader() as ledger:
         views = [view_of(state) for state in list_requests(ledger)]
     views.sort(key=lambda view: (view.days_left is None, view.due, view.case_id))
     result = RequestList(today=today(), requests=[view for view in views if view.overdue or not overdue])

@@ -8,6 +8,7 @@ import click
 from pydantic import BaseModel
 
 from ireu_cli.context import Shared
+from ireu_cli.numbers import Whole
 from ireu_cli.output import emit, json_option, plain, stdout_console
 
 __all__ = ["serve"]
@@ -24,8 +25,8 @@ class Service(BaseModel):
 
 @click.command()
 @click.option("--host", help="Address to listen on. [default: 127.0.0.1, or the setting]")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 for any. [default: 8350, or the setting]")
-@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that answer.")
+@click.option("--port", type=Whole(0, 65535), help="Port; 0 for any. [default: 8350, or the setting]")
+@click.option("--workers", type=Whole(1, 64), default=1, show_default=True, help="Processes that answer.")
 @click.option("--dev", is_flag=True, help="For work on ireu: log in plain words, start again when the code changes.")
 @json_option
 @click.pass_obj

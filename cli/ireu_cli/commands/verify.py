@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from ireu_cli.context import Shared
 from ireu_cli.exits import exit_code_of_verdict
+from ireu_cli.numbers import Number
 from ireu_cli.output import emit, json_option, mark, stdout_console
 from ireu_governance.core.errors import ErrorCode, IreuError
 from ireu_governance.core.verdict import RetestVerdict
@@ -80,9 +81,7 @@ _WHITE_BOX = {
 @click.option(
     "--receipt", "receipt_path", type=click.Path(path_type=Path, dir_okay=False), help="With --server: keep it here."
 )
-@click.option(
-    "--timeout", "timeout_s", type=click.FloatRange(min=1), default=3600.0, show_default=True, help="With --server."
-)
+@click.option("--timeout", "timeout_s", type=Number(min=1), default=3600.0, show_default=True, help="With --server.")
 @json_option
 @click.pass_obj
 def verify(

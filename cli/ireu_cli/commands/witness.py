@@ -8,6 +8,7 @@ import click
 from pydantic import BaseModel
 
 from ireu_cli.groups import ListingGroup
+from ireu_cli.numbers import Whole
 from ireu_cli.output import emit, json_option, plain, stdout_console
 
 __all__ = ["witness"]
@@ -73,7 +74,9 @@ def keygen(name: str, key: Path, state: Path, *, post_quantum: bool, as_json: bo
 @click.option("--log", "logs", multiple=True, metavar="VKEY", help="Verifier key of a log that is served; repeatable.")
 @click.option("--policy", type=click.Path(path_type=Path, dir_okay=False), help="Serve the logs of a policy file.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8340, show_default=True, help="Port to listen on.")
+@click.option(
+    "--port", type=Whole(0, 65535), default=8340, show_default=True, help="Port to listen on; 0 for any that is free."
+)
 @click.option("--prefix", default="", show_default=False, help="Path before /add-checkpoint.")
 @json_option
 def serve(
@@ -94,6 +97,7 @@ def serve(
     from ireu_governance.core.errors import MissingExtraError
     from ireu_governance.core.verifier_key import VerifierKey
     from ireu_governance.keystore import read_passphrase
+    from ireu_governance.listening import listen, stopping_on_sigterm, url_of
     from ireu_governance.witness.app import build_app
     from ireu_governance.witness.publishing import load_policy
     from ireu_governance.witness.setup import open_witness
@@ -108,9 +112,9 @@ def serve(
     prefix = f"/{prefix.strip('/')}" if prefix.strip("/") else ""
     app = build_app(opened, prefix=prefix)
     public = opened.cosigners[0].key
-    result = WitnessService(
-        name=public.name, verifier_key=public.to_text(), url=f"http://{host}:{port}{prefix}", logs=sorted(known)
-    )
+    opened_socket = listen(host, port)
+    url = f"{url_of(host, opened_socket.getsockname()[1])}{prefix}"
+    result = WitnessService(name=public.name, verifier_key=public.to_text(), url=url, logs=sorted(known))
 
     def show() -> None:
         console = stdout_console()
@@ -121,4 +125,6 @@ def serve(
 
     emit(result, as_json=as_json, show=show)
     # No access log: addresses of whoever asks are nobody's business.
-    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, server_header=False)
+    config = uvicorn.Config(app, loop="asyncio", log_level="warning", access_log=False, server_header=False)
+    with opened_socket, stopping_on_sigterm():
+        uvicorn.Server(config).run(sockets=[opened_socket])

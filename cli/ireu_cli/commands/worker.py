@@ -13,6 +13,7 @@ import click
 
 from ireu_cli.context import Shared
 from ireu_cli.exits import HOLDS, INTERRUPTED
+from ireu_cli.numbers import Number, Whole
 
 __all__ = ["worker"]
 
@@ -20,7 +21,7 @@ __all__ = ["worker"]
 @click.command()
 @click.option(
     "--concurrency",
-    type=click.IntRange(1, 64),
+    type=Whole(1, 64),
     default=1,
     show_default=True,
     help="Jobs at once; each keeps an encoder in memory.",
@@ -28,7 +29,7 @@ __all__ = ["worker"]
 @click.option(
     "--grace",
     "grace_s",
-    type=click.FloatRange(0, 3600),
+    type=Number(0, 3600),
     default=30.0,
     show_default=True,
     help="Seconds that a step may go on after SIGTERM before its job is handed back.",

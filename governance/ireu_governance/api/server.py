@@ -6,15 +6,15 @@ import gc
 import ipaddress
 import logging
 import os
-import signal
 import socket
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 from ireu_governance.core.errors import ConfigError, MissingExtraError
 from ireu_governance.jobs.queue import JobQueue
+from ireu_governance.listening import listen, stopping_on_sigterm, url_of
 from ireu_governance.service.settings import ServiceSettings
 from ireu_governance.workspace import Workspace
 
@@ -29,7 +29,6 @@ _VERBOSE: Final = "IREU_SERVE_DEV"
 _STOP_S: Final = 30
 _NOT_STARTED: Final = 3  # how uvicorn's worker processes leave then
 _IDLE_S: Final = 20
-_BACKLOG: Final = 2048  # uvicorn's own
 _LOOP: Final = "ireu_governance.api.loop:SharingLoop"
 
 
@@ -56,8 +55,7 @@ class Served:
     @property
     def url(self) -> str:
         """Where it answers."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return url_of(self.host, self.port)
 
 
 def prepare(workspace: Workspace, *, host: str | None = None, port: int | None = None) -> Served:
@@ -80,7 +78,7 @@ def prepare(workspace: Workspace, *, host: str | None = None, port: int | None =
     settings = ServiceSettings.load(workspace.root)
     host = host if host is not None else settings.host
     port = port if port is not None else settings.port
-    opened = _bind(host, port)
+    opened = listen(host, port)
     told = []
     if not _is_loopback(host) and not (settings.public_url or "").startswith("https://"):
         told.append(
@@ -120,21 +118,20 @@ def serve(served: Served, *, workers: int = 1, dev: bool = False) -> None:
         timeout_keep_alive=_IDLE_S,
     )
     server = uvicorn.Server(config)
-    before = signal.signal(signal.SIGTERM, _stop)
     try:
-        if dev:
-            ChangeReload(config, target=server.run, sockets=[served.socket]).run()
-        elif workers > 1:
-            group = Multiprocess(config, sockets=[served.socket])
-            group.run()
-            if any(each.exitcode == _NOT_STARTED for each in group.processes):
-                raise _not_started()
-            raise KeyboardInterrupt
-        else:
-            with _metrics_port(served.settings):
-                server.run(sockets=[served.socket])
+        with stopping_on_sigterm():
+            if dev:
+                ChangeReload(config, target=server.run, sockets=[served.socket]).run()
+            elif workers > 1:
+                group = Multiprocess(config, sockets=[served.socket])
+                group.run()
+                if any(each.exitcode == _NOT_STARTED for each in group.processes):
+                    raise _not_started()
+                raise KeyboardInterrupt
+            else:
+                with _metrics_port(served.settings):
+                    server.run(sockets=[served.socket])
     finally:
-        signal.signal(signal.SIGTERM, before)
         served.socket.close()
     if not server.started and not dev and workers == 1:
         raise _not_started()
@@ -217,30 +214,8 @@ class _metrics_port:  # noqa: N801 - used as a function
             self._server.server_close()
 
 
-def _bind(host: str, port: int) -> socket.socket:
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        # With its protocol named: asyncio turns off Nagle's algorithm only then, and the body of an answer, which is
-        # written after its head, would wait until a client acknowledges the head, which takes it 40 ms.
-        opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        opened.bind(address)
-        opened.listen(_BACKLOG)  # before the address is told: whoever is quick then waits, and is not refused
-    except OSError as error:
-        raise ConfigError(
-            f"The address {host}, port {port} cannot be taken: {error.strerror or error}.",
-            hint="Stop what listens there, or choose another with --host and --port.",
-        ) from error
-    opened.set_inheritable(True)
-    return opened
-
-
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _stop(_signal: int, _frame: object) -> NoReturn:
-    raise KeyboardInterrupt

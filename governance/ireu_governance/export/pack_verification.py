@@ -218,7 +218,8 @@ class _Pack:
             for name, each in sorted(self.certificates.items())
             if each in gone
         ]
-        return f"Up to entry {status.size}: {'; '.join(words) if words else 'none of the certificates is withdrawn'}."
+        said = "; ".join(words) if words else "none of the certificates is withdrawn"
+        return f"By the list over the log's first {status.size} entries, {said}."
 
     def _file(self, name: str) -> bytes:
         if name not in self.files:

@@ -116,7 +116,7 @@ class Eraser:
         if unknown:
             raise InputError(
                 f"The vault holds no evidence of case '{unknown[0][:40]}'.",
-                hint="List what it holds with: ireu evidence list",
+                hint="Give the whole number of the case; list what the vault holds with: ireu evidence list",
                 code=ErrorCode.CASE_UNKNOWN,
             )
         lots: dict[str, Lot] = {}

@@ -69,7 +69,7 @@ def begin_lot(vault: Vault, case_ids: Sequence[str], *, reason: str) -> Lot:
             if not connection.execute(select(CASES.c.case_id).where(CASES.c.case_id == case_id)).first():
                 raise InputError(
                     f"The vault holds no evidence of case '{case_id[:40]}'.",
-                    hint="List what it holds with: ireu evidence list",
+                    hint="Give the whole number of the case; list what the vault holds with: ireu evidence list",
                     code=ErrorCode.CASE_UNKNOWN,
                 )
             if connection.execute(select(ERASURES.c.lot).where(ERASURES.c.case_id == case_id)).first():

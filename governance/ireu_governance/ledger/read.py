@@ -21,9 +21,10 @@ from ireu_governance.core.keys import KeyFile
 from ireu_governance.core.log_checkpoint import verified_checkpoint
 from ireu_governance.core.proof import LogProof
 from ireu_governance.core.statement import Statement
-from ireu_governance.ledger.database import reading
+from ireu_governance.ledger.database import expect_there, open_snapshot, reading
 from ireu_governance.ledger.location import Location
 from ireu_governance.ledger.records import Entry, Head, node_reader, verified_statement
+from ireu_governance.ledger.schema import expect_schema
 from ireu_governance.ledger.tables import CHECKPOINTS, COSIGNATURES, ENTRIES, ENTRY_CASES, STAMPS
 
 __all__ = ["LedgerReader", "cosignature_lines", "cosigned_checkpoint", "size_of", "verified_checkpoint"]
@@ -58,6 +59,28 @@ class LedgerReader:
         self.key_file = key_file
         self.checkpoint_path = checkpoint_path
         self._opened: tuple[str, Checkpoint] | None = None  # many proofs lead to the same checkpoint
+
+    @classmethod
+    def open(cls, location: Location, *, key_file: KeyFile, checkpoint_path: Path) -> Self:
+        """Open a ledger that is there, to read it; also where nothing can be written.
+
+        Args:
+            location: The database file, or the URL of a PostgreSQL database.
+            key_file: Whose keys count.
+            checkpoint_path: Where its latest checkpoint is published.
+
+        Raises:
+            LedgerError: There is no ledger there, it is of another version, or it cannot be read now.
+        """
+        expect_there(location)
+        engine = open_snapshot(location)
+        try:
+            with reading(engine) as connection:
+                expect_schema(connection)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine=engine, location=location, key_file=key_file, checkpoint_path=checkpoint_path)
 
     def __enter__(self) -> Self:
         return self

@@ -27,6 +27,7 @@ SUFFIXES: Final = ("-wal", "-shm", _QUEUE)
 
 _PAUSE_S: Final = (0.0001, 0.0003)
 _ALWAYS: Final = "1"
+_WRITABLE: Final = "Check who may write in the workspace's folder, and whether its disk is mounted for writing."
 
 
 def _trigger(name: str, table: str, event_: str, condition: str, message: str) -> tuple[str, str]:
@@ -221,5 +222,7 @@ def meaning_of(cause: BaseException | None) -> LedgerError | None:
     if primary == sqlite3.SQLITE_NOTADB:
         return LedgerError("The file is no SQLite database.", hint="Check the path of the ledger.")
     if primary == sqlite3.SQLITE_READONLY:
-        return LedgerError("The ledger cannot be written: it is read-only here.")
+        return LedgerError("The ledger cannot be written: it is read-only here.", hint=_WRITABLE)
+    if primary == sqlite3.SQLITE_CANTOPEN:
+        return LedgerError("The ledger's database cannot be opened, or not for writing.", hint=_WRITABLE)
     return None

@@ -51,6 +51,8 @@ class ServiceSettings(BaseSettings):
         metrics_port: Port on which figures for Prometheus are served without a key; none if not set.
         metrics_host: Address to listen on for these.
         idempotency_hours: How long answers to requests with an Idempotency-Key are kept.
+        job_days: For how many days finished jobs, and messages to webhooks that were taken or given up, are kept; 0 for
+            ever.
         oidc_issuer: Who issues OpenID Connect tokens that are accepted; none if not set.
         oidc_audience: Whom the tokens have to be for.
         oidc_jwks: The issuer's public keys: path of a file (relative to the workspace), or an https address.
@@ -81,6 +83,7 @@ class ServiceSettings(BaseSettings):
     metrics_port: Annotated[int, Field(ge=1, le=65_535)] | None = None
     metrics_host: Annotated[str, Field(pattern=r"^[0-9A-Za-z.:_-]{1,253}$")] = "127.0.0.1"
     idempotency_hours: Annotated[int, Field(ge=1, le=720)] = 24
+    job_days: Annotated[int, Field(ge=0, le=36_500)] = 365
     oidc_issuer: WebAddress | None = None
     oidc_audience: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     oidc_jwks: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
@@ -94,7 +97,7 @@ class ServiceSettings(BaseSettings):
     outbound_allow: list[str] = Field(default_factory=list)
     outbound_ports: list[Annotated[int, Field(ge=1, le=65_535)]] | None = None
 
-    model_config = SettingsConfigDict(env_prefix="IREU_SERVICE_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="IREU_SERVICE_", extra="forbid", frozen=True, env_ignore_empty=True)
 
     @model_validator(mode="after")
     def _expect_whole_oidc(self) -> Self:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -225,15 +226,41 @@ def test_log_lists_entries_that_count_for_nothing_beside_the_others(recorded_her
     folder = recorded_here.workspace.root
     say(folder, "keys", "rotate", "--role", "record", "--reason", "compromised", "--from-size", "2")
     listed = run(folder, "ledger", "log", "--json")
-    assert listed.exit_code == 1
+    assert listed.exit_code == 0  # as of an audit: the organisation gave it up itself
     lines = json.loads(listed.stdout)["entries"]
+    assert [line["problem_code"] for line in lines] == [None, None, "entry-void", None]
     assert [bool(line["problem"]) for line in lines] == [False, False, True, False]
+    assert lines[3]["summary"].startswith("version 2 (compromised): record key revoked from entry 2 on")
     assert (lines[1]["cases"], lines[2]["cases"], lines[2]["summary"]) == ([recorded_here.case_id], [], "")
-    told = run(folder, "ledger", "log").output
-    assert (recorded_here.case_id in told, "does-not-verify" in told) == (True, True)
+    told = run(folder, "ledger", "log")
+    assert told.exit_code == 0
+    assert recorded_here.case_id in told.output
+    assert "– entry-void Entry 2 counts no more" in told.output
+    assert "does-not-verify" not in told.output
     refused = run(folder, "ledger", "show", "2").exception
     assert isinstance(refused, EntryVoidError)
     assert refused.message.startswith("Entry 2 counts no more")
+
+
+def test_log_with_a_damaged_entry_beside_one_that_was_given_up_leaves_with_one(recorded_here: RecordedRemoval) -> None:
+    folder = recorded_here.workspace.root
+    say(folder, "keys", "rotate", "--role", "record", "--reason", "compromised", "--from-size", "2")
+    with sqlite3.connect(recorded_here.workspace.ledger_path) as connection:
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f'DROP TRIGGER "{name}"')
+        connection.execute(
+            "UPDATE entries SET envelope = CAST(replace(CAST(envelope AS TEXT), 'a', 'b') AS BLOB) WHERE seq = 1"
+        )
+    listed = run(folder, "ledger", "log", "--json")
+    assert listed.exit_code == 1
+    codes = [line["problem_code"] for line in json.loads(listed.stdout)["entries"]]
+    assert (codes[0], codes[2], codes[3]) == (None, "entry-void", None)
+    assert codes[1] not in (None, "entry-void")
+    told = run(folder, "ledger", "log")
+    assert told.exit_code == 1
+    assert told.output.count("✗ does-not-verify") == 1
+    assert told.output.count("– entry-void") == 1
+    assert run(folder, "ledger", "log", "--kind", "verification").exit_code == 0  # what is not listed is not judged
 
 
 def test_after_a_theft_what_was_given_up_is_recorded_again_and_gets_its_certificate(

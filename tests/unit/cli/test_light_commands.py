@@ -494,3 +494,19 @@ def test_python_dash_m_is_the_same_command(tmp_path: Path) -> None:
     assert done.code == 0
     assert done.out.startswith("ireu")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_reads_the_files_that_settings_name(ireu: Ireu, recorded: RecordedRemoval) -> None:
+    root = recorded.workspace.root
+    settings = root / "ireu.toml"
+    before = settings.read_text(encoding="utf-8")
+    named = 'witness_policy = "policy.txt"\ntimestamp_roots = "roots.pem"\n'
+    settings.write_text(named + before, encoding="utf-8")
+    done = ireu("-w", root, "doctor", "--json")
+    states = {each["name"]: each["state"] for each in done.document["diagnoses"]}
+    assert (done.code, states["witness policy"], states["time-stamp roots"]) == (1, "problem", "problem")
+    log = ireu("-w", root, "keys", "list", "--json").document["log_verifier_key"]
+    (root / "policy.txt").write_text(f"log {log}\nquorum none\n", encoding="utf-8")
+    done = ireu("-w", root, "doctor", "--json")
+    states = {each["name"]: each["state"] for each in done.document["diagnoses"]}
+    assert (states["witness policy"], states["time-stamp roots"]) == ("ok", "problem")

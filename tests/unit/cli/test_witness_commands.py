@@ -10,7 +10,6 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,9 +78,6 @@ def serving(tmp_path: Path, log: str) -> Iterator[tuple[str, str]]:
         subprocess.run(
             [*base, "keygen", "--name", "w.example/w1", "--key", key, "--state", state], check=True, capture_output=True
         )
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     process = subprocess.Popen(
         [
             *base,
@@ -93,7 +89,7 @@ def serving(tmp_path: Path, log: str) -> Iterator[tuple[str, str]]:
             "--log",
             log,
             "--port",
-            str(port),
+            "0",
             "--prefix",
             "sub",
             "--json",
@@ -108,18 +104,10 @@ def serving(tmp_path: Path, log: str) -> Iterator[tuple[str, str]]:
         while not document.endswith("}\n"):
             document += process.stdout.readline()
         started = json.loads(document)
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
         yield started["verifier_key"], started["url"]
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(30)
+        assert process.wait(30) == 130
 
 
 def test_heads_are_cosigned_over_the_network_and_a_fork_is_not(
@@ -297,3 +285,20 @@ def test_bare_help_of_the_new_commands_loads_no_server(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not set(done.stderr.split("MODULES")[1].split()) & {"starlette", "uvicorn", "httpx2", "sqlmodel", "torch"}
+
+
+def test_address_of_a_witness_that_is_taken_is_said_to_be_before_it_is_said_to_listen(
+    ireu: Ireu, tmp_path: Path
+) -> None:
+    from fixtures.witnesses import log_key
+
+    key, state = tmp_path / "w.pem", tmp_path / "w.db"
+    ireu("witness", "keygen", "--name", "w.example", "--key", key, "--state", state)
+    log = log_key(builders.MemoryLog()).to_text()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        done = ireu("witness", "serve", "--key", key, "--state", state, "--log", log, "--port", port, "--json")
+    assert (done.code, done.error["code"]) == (2, "config-invalid")
+    assert done.out == ""

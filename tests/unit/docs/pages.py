@@ -52,8 +52,8 @@ def shell_lines(text: str) -> Iterator[list[str]]:
 
 
 def anchors(text: str) -> set[str]:
-    """Return the anchors of a page's headings, spelt as both MkDocs and code hosts spell those used here."""
-    found = set()
+    """Return the anchors of a page's headings, spelt as both MkDocs and code hosts spell those used here, and its own."""
+    found = set(re.findall(r'<a id="([\w-]+)"></a>', text))
     for title in re.findall(r"^#+ +(.+)$", prose(text), flags=re.MULTILINE):
         plain = re.sub(
             r"[^\w\s-]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", title).encode("ascii", "ignore").decode()

@@ -92,6 +92,13 @@ def test_key_file_is_loaded_and_refused(tmp_path: Path) -> None:
     path.write_bytes(key_file.to_bytes() + b" " * 400_000)
     with pytest.raises(InputError):
         load_key_file(path)
+    path.write_bytes(key_file.to_bytes()[:100])
+    with pytest.raises(InputError, match=r"keys\.json") as caught:
+        load_key_file(path)
+    assert "organisation" in caught.value.hint
+    path.write_bytes(make_key("root").to_pem(b"a passphrase"))
+    with pytest.raises(InputError, match="private key"):
+        load_key_file(path)
     with pytest.raises(InputError) as caught:
         load_key_file(tmp_path / "nowhere")
     assert caught.value.code is ErrorCode.INPUT_MISSING

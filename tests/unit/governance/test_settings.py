@@ -132,3 +132,11 @@ class TestDatabase:
         assert WorkspaceSettings.load(file).checkpoint_copies == ["/media/usb/checkpoint"]
         monkeypatch.setenv("IREU_CHECKPOINT_COPIES", '["copy"]')
         assert WorkspaceSettings.load(file).checkpoint_copies == ["copy"]
+
+
+def test_variable_that_is_empty_counts_as_not_set(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text('organisation = "Example"\nwitness_policy = "policy.txt"\n')
+    for name in ("IREU_WITNESS_POLICY", "IREU_MIN_PROBES"):
+        monkeypatch.setenv(name, "")
+    settings = WorkspaceSettings.load(file)
+    assert (settings.witness_policy, settings.min_probes) == ("policy.txt", 5)
