@@ -50,7 +50,8 @@ def follow(
         state_file: What is remembered; made the first time, readable for its owner only.
         key_file: The log's keys, from somewhere that is trusted. Without them those are taken that were used the
             last time; and the first time those that lie beside the log, which proves only that the log does not
-            change from then on.
+            change from then on. In each case later versions beside the log are followed if the root keys of each
+            signed the next: keys that were changed as they should be are no reason for an alarm.
         policy: The witnesses that must have cosigned.
 
     Returns:
@@ -75,7 +76,7 @@ def follow(
             hint="Keep a file for each log.",
             code=ErrorCode.MONITOR_STATE_UNUSABLE,
         )
-    report, after = look(source, before, key_file=keys, policy=policy, may_rotate=key_file is None)
+    report, after = look(source, before, key_file=keys, policy=policy, is_given=key_file is not None)
     if after is not None and after != before:
         save_state(state_file, after, expected=data)
         report = report.model_copy(update={"advanced": True})
@@ -88,16 +89,17 @@ def look(
     *,
     key_file: KeyFile,
     policy: Policy | None = None,
-    may_rotate: bool = False,
+    is_given: bool = True,
 ) -> tuple[MonitorReport, MonitorState | None]:
     """Look at a log once; writes nothing.
 
     Args:
         source: Where the log is.
         before: What was believed before; None the first time.
-        key_file: The log's keys.
+        key_file: The log's keys; newer ones that lie beside the log are followed if these accept them.
         policy: The witnesses that must have cosigned.
-        may_rotate: Whether to follow newer key files that lie beside the log and that the known ones accept.
+        is_given: Whether the keys are from somewhere that is trusted, and not from the log itself. A version that is
+            missing between them and those beside the log is then no lie: they count alone.
 
     Returns:
         What was found, and what may be believed from now on; None when something is wrong.
@@ -106,10 +108,9 @@ def look(
         InputError: There is no log.
         LedgerError: The log does not answer.
     """
-    visit = _Visit(source, before, key_file)
+    visit = _Visit(source, before, key_file, is_given)
     try:
-        if may_rotate:
-            visit.follow_keys()
+        visit.follow_keys()
         visit.open_checkpoint(policy)
         visit.compare_heads()
         visit.walk()
@@ -127,10 +128,12 @@ class _Visit:
     source: LogSource
     before: MonitorState | None
     key_file: KeyFile
+    is_given: bool
     alarms: list[Alarm] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     void: dict[int, str] = field(default_factory=dict)
     changes: dict[int, KeyChange] = field(default_factory=dict)
+    void_changes: dict[str, tuple[int, KeyChange]] = field(default_factory=dict)
     kinds: Counter[str] = field(default_factory=Counter)
     witnesses: tuple[str, ...] = ()
     text: str | None = None
@@ -151,6 +154,9 @@ class _Visit:
             between = map(self.source.older_key_file, range(self.key_file.version + 1, beside.version))
             self.key_file = self.key_file.follow(chain(between, [beside]))
         except (InputError, VerificationError) as error:
+            if self.is_given and error.code is ErrorCode.INPUT_MISSING:
+                self.notes.append(f"Newer keys beside the log were not followed: {error.message}")
+                return
             self.alarm(AlarmKind.KEYS, f"The keys beside the log do not follow from those known: {error.message}")
             raise _StopError from error
 
@@ -255,6 +261,9 @@ class _Visit:
             self.alarm(AlarmKind.ENTRY, "It was signed to follow another entry than the one before it.", seq)
         elif revoked is not None:
             self.void[seq] = revoked.key_id
+            if isinstance(predicate, KeyChange):
+                # The first one: a thief can repeat a digest, and not know it before the key file is there.
+                self.void_changes.setdefault(statement.subject[0].digest.sha256, (seq, predicate))
             return last_time
         elif predicate.recorded_at < last_time:  # both in the one form that sorts by time
             self.alarm(AlarmKind.ENTRY, f"It is dated {predicate.recorded_at}, before the entry that it follows.", seq)
@@ -265,6 +274,14 @@ class _Visit:
 
     def _judge_void(self) -> None:
         # What the organisation gave up after a theft, in the log itself, is no reason never to follow it any more.
+        # A second theft can take with it the entry that told of the first one: the next change of keys confirms that.
+        waiting = list(self.changes.values())
+        while waiting:
+            after = waiting.pop()
+            seq, before = self.void_changes.get(after.previous, (-1, None))
+            if before is not None and before.version == after.version - 1:
+                self.changes[seq] = before
+                waiting.append(before)
         findings = FindingList()
         self.notes += judge_void(self.void, self.changes, self.key_file, findings)
         for each in findings.sorted():

@@ -80,14 +80,13 @@ class WitnessClient:
         old = min(known_size, checkpoint.size)
         answer = self._submit(text, checkpoint, prove, old)
         if answer.status == _CONFLICT:
-            named = self._named_size(answer)
-            if named == old:
-                raise self._refused(f"has cosigned another root for size {old}: one of the two logs is a fork")
-            if named > checkpoint.size:
-                raise self._refused(f"has cosigned size {named} already, more than the {checkpoint.size} of this one")
+            named = self._size_to_go_on_from(answer, old, checkpoint)
             answer = self._submit(text, checkpoint, prove, named)
+            if answer.status == _CONFLICT:
+                self._size_to_go_on_from(answer, named, checkpoint)
         if answer.status != _OK:
-            raise self._refused(f"answers with status {answer.status}{_REASONS.get(answer.status, '')}")
+            reason, hint = _REASONS.get(answer.status, ("", _ASK))
+            raise self._refused(f"answers with status {answer.status}{reason}", hint=hint)
         return self._read(answer, checkpoint, now)
 
     def _submit(self, text: str, checkpoint: Checkpoint, prove: Prover, old: int) -> WebAnswer:
@@ -95,14 +94,23 @@ class WitnessClient:
         body = AddCheckpoint.build(text, old_size=old, proof=proof).to_text().encode("utf-8")
         return self._web.post("add-checkpoint", body, max_bytes=MAX_ANSWER_BYTES)
 
+    def _size_to_go_on_from(self, answer: WebAnswer, asked: int, checkpoint: Checkpoint) -> int:
+        """Return the size that a witness names in a conflict, unless that shows that no proof can settle it."""
+        named = self._named_size(answer)
+        if named == asked:  # it was asked from the size that it has, so that only the root can be another one
+            raise self._refused(f"has cosigned another root for size {named}: one of the two logs is a fork")
+        if named > checkpoint.size:
+            raise self._refused(f"has cosigned size {named} already, more than the {checkpoint.size} of this one")
+        return named
+
     def _named_size(self, answer: WebAnswer) -> int:
         text = answer.body.decode("utf-8", "replace")
         if answer.content_type != SIZE_TYPE or not text.endswith("\n"):
-            raise self._refused("names no size where it says that it knows another one")
+            raise self._refused("names no size where it says that it knows another one", hint=_ASK)
         try:
             return parse_decimal(text[:-1], what="witness's size")
         except InputError as error:
-            raise self._refused("names no size where it says that it knows another one") from error
+            raise self._refused("names no size where it says that it knows another one", hint=_ASK) from error
 
     def _read(self, answer: WebAnswer, checkpoint: Checkpoint, now: int | None) -> NoteSignature:
         try:
@@ -127,19 +135,25 @@ class WitnessClient:
             hint="Ask the witness's operator for its verifier key.",
         )
 
-    def _refused(self, what: str) -> LedgerError:
-        return LedgerError(
-            f"Witness '{self._key.name}' {what}.",
-            hint="Compare this ledger with what was published: ireu ledger compare.",
-            code=ErrorCode.WITNESS_REFUSED,
-        )
+    def _refused(self, what: str, *, hint: str | None = None) -> LedgerError:
+        return LedgerError(f"Witness '{self._key.name}' {what}.", hint=hint or _COMPARE, code=ErrorCode.WITNESS_REFUSED)
 
+
+_ASK: Final = "Ask the witness's operator."
+_COMPARE: Final = (
+    "Do not publish it elsewhere before it is known why: compare this ledger with what others have seen of it,"
+    " with: ireu ledger compare A B"
+)
+_SERVE: Final = (
+    "Give the witness's operator the log's verifier key ('ireu keys list' prints it; a change of the log key makes"
+    " another one), write it into the policy too, and look at the witness's address there."
+)
 
 _REASONS: Final = {
-    400: ": it cannot read the request",
-    403: ": it does not know the key that signed the checkpoint",
-    404: ": it does not know the log",
-    409: ": its size changed once more in between",
-    413: ": the checkpoint is too large for it",
-    422: ": the checkpoint does not continue the one that it cosigned before",
+    400: (": it cannot read the request", _ASK),
+    403: (": it does not know the key that signed the checkpoint", _SERVE),
+    404: (": it does not know the log, or is not at this address", _SERVE),
+    409: (": its size changed once more in between", "Publish again: ireu ledger checkpoint"),
+    413: (": the checkpoint is too large for it", _ASK),
+    422: (": the checkpoint does not continue the one that it cosigned before", _COMPARE),
 }

@@ -137,8 +137,7 @@ def publish_witnessed(
         reasons = " ".join(f"{each.name}: {each.error.message}" for each in problems)
         raise LedgerError(
             f"The head of size {head.size} is signed and not published: {quorum.message} {reasons}".rstrip(),
-            hint="What was published before is still valid. Publish again when the witnesses answer:"
-            " ireu ledger checkpoint",
+            hint=f"What was published before is still valid. {_what_helps(problems)}",
             code=ErrorCode.WITNESS_QUORUM_MISSING,
         ) from quorum
     ledger.write_checkpoint_file(head.size)
@@ -169,6 +168,19 @@ def load_policy(path: Path) -> Policy:
         return Policy.from_bytes(data)
     except InputError as error:
         raise ConfigError(f"The witness policy {path} is none. {error.message}", hint=error.hint) from None
+
+
+def _what_helps(problems: Sequence[WitnessProblem]) -> str:
+    """Return the hint of a witness that refused, if one did: asking it again would change nothing."""
+    if not problems:
+        return (
+            "Look at the policy: whether it has this log's verifier key ('ireu keys list' prints it; a change of the"
+            " log key makes another one), and an address for each witness that shall be asked."
+        )
+    for each in problems:
+        if isinstance(each.error, VerificationError) or each.error.code is ErrorCode.WITNESS_REFUSED:
+            return each.error.hint or "Ask the witness's operator."
+    return "Publish again when the witnesses answer: ireu ledger checkpoint"
 
 
 def _gather(

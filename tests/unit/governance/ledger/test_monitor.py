@@ -108,15 +108,16 @@ def shown(tmp_path: Path) -> Shown:
 
 def rob(log: MemoryLog, *, from_size: int) -> tuple[MemoryLog, KeyFile]:
     """Have a log give up its record key from an entry on, and record that with the next one; also its key file."""
-    record, at = make_key("next record key"), KEYS.key_file.issued_at
-    change = KeyFileChange(KEYS.key_file).revoke(KEYS.record.public_key.key_id, from_size=from_size)
+    stolen, older = log.keys.record.public_key.key_id, log.keys.key_file
+    record, at = make_key(f"record key of version {older.version + 1}"), older.issued_at
+    change = KeyFileChange(older).revoke(stolen, from_size=from_size)
     change = change.add(record.public_key, Role.RECORD, valid_from=at, valid_from_size=log.size)
     newer = change.propose(issued_at=at).sign(KEYS.root).finish()
     log.keys = KeySet(KEYS.root, KEYS.log, record, newer)
-    given_up = {"key_id": KEYS.record.public_key.key_id, "role": "record", "change": "compromised"}
+    given_up = {"key_id": stolen, "role": "record", "change": "compromised"}
     fields = {
-        "version": 2,
-        "previous": KEYS.key_file.digest,
+        "version": newer.version,
+        "previous": older.digest,
         "reason": "compromised",
         "changes": [{**given_up, "revoked_from_size": from_size}],
         "recorded_at": TIMES[-1],
@@ -484,6 +485,19 @@ class TestKeys:
         assert note.startswith("Entries 3 to 4 count no more: entry 5 revokes")
         assert shown.believed() == 6
 
+    def test_theft_whose_own_announcement_is_given_up_after_a_second_one_is_told_and_passed_over(
+        self, shown: Shown
+    ) -> None:
+        log, _ = rob(make_log(5), from_size=3)
+        log, shown.key_file = rob(log, from_size=5)
+        shown.show(log)
+        report = shown.follow()
+        accepted(report)
+        assert report.entries == {"removal-request": 3, "key-change": 1}
+        first, second = report.notes
+        assert first.startswith("Entries 3 to 4 count no more: entry 5 revokes")
+        assert second.startswith("Entry 5 counts no more: entry 6 revokes")
+
     def test_entry_that_a_thief_signs_after_its_key_was_given_up_is_an_alarm(self, shown: Shown, lied: Lied) -> None:
         log, newer = rob(make_log(5), from_size=3)
         log.keys = KeySet(KEYS.root, KEYS.log, KEYS.record, newer)
@@ -541,6 +555,37 @@ class TestKeys:
         assert state is not None
         assert state.key_file is not None
         assert state.key_file.version == 3
+
+    def test_versions_that_follow_the_file_that_was_given_out_are_followed(self, shown: Shown) -> None:
+        """Whoever names the organisation's file each day gets no alarm when the log's key is changed as it should be."""
+        new = make_key("next log key")
+        change = KeyFileChange(KEYS.key_file).revoke(KEYS.log.public_key.key_id, from_size=4)
+        change = change.add(new.public_key, Role.LOG, valid_from=KEYS.key_file.issued_at)
+        newer = change.propose(issued_at=KEYS.key_file.issued_at).sign(KEYS.root).finish()
+        shown.show(make_log(3))
+        accepted(shown.follow())
+        log = make_log(5)
+        shown.show(log, checkpoint=sign_checkpoint(Checkpoint(KEYS.key_file.origin, 5, log.root()), new))
+        shown.write("keys.json", newer.to_bytes())
+        assert shown.key_file == KEYS.key_file
+        accepted(shown.follow())
+        assert shown.believed() == 5
+
+    def test_version_that_is_missing_after_the_file_that_was_given_out_is_told_and_no_alarm(self, shown: Shown) -> None:
+        shown.show(make_log(3))
+        shown.write("keys.json", make_keys(version=3).key_file.to_bytes())
+        report = shown.follow()
+        accepted(report)
+        (note,) = report.notes
+        assert "Version 2 of the key file is not beside the log" in note
+
+    def test_made_up_newer_keys_are_an_alarm_beside_the_file_that_was_given_out(self, shown: Shown, lied: Lied) -> None:
+        stranger = make_keys("stranger", version=2)
+        log = make_log(3)
+        head = Checkpoint(KEYS.key_file.origin, 3, log.root())
+        shown.show(log, checkpoint=sign_checkpoint(head, stranger.log))
+        shown.write("keys.json", stranger.key_file.to_bytes())
+        lied(AlarmKind.KEYS)
 
     def test_older_keys_beside_the_log_are_not_taken(self, shown: Shown) -> None:
         shown.show(make_log(3))

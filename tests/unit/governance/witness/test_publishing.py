@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
 import pytest
+from builders import make_key
 from fixtures.witnesses import carry, make_policy, make_witness
 from ledger_simulator import LedgerSimulator, make_draft
 
 from ireu_governance.core.errors import ConfigError, ErrorCode, LedgerError, LedgerRefusedError
 from ireu_governance.core.keys import Role
 from ireu_governance.core.log_checkpoint import verified_checkpoint
-from ireu_governance.core.policy import Policy, PolicyWitness
+from ireu_governance.core.policy import Policy, PolicyLog, PolicyWitness
 from ireu_governance.core.verifier_key import KeyKind, VerifierKey
 from ireu_governance.ledger.append import Ledger
 from ireu_governance.witness.app import Witness
@@ -127,7 +129,7 @@ def test_required_quorum_that_is_missing_leaves_what_was_published(house: House)
         house.publish(down=("w0", "w1"))
     assert caught.value.code is ErrorCode.WITNESS_QUORUM_MISSING
     assert "w0" in caught.value.message
-    assert caught.value.hint
+    assert caught.value.hint.endswith("Publish again when the witnesses answer: ireu ledger checkpoint")
     assert house.file == before
     assert verified_checkpoint(house.ledger.checkpoint() or "", house.ledger.key_file).size == 3, "signed and kept"
     grow(house.ledger, house.simulator)  # the ledger goes on
@@ -172,7 +174,7 @@ def test_ledger_that_was_rolled_back_and_goes_on_gets_no_cosignature(house: Hous
     house.publish()
     with older.open() as ledger:
         grow(ledger, older, 5)
-        with pytest.raises(LedgerError, match="does not continue"):
+        with pytest.raises(LedgerError, match="does not continue") as caught:
             publish_witnessed(
                 ledger,
                 older.keys.log,
@@ -180,6 +182,39 @@ def test_ledger_that_was_rolled_back_and_goes_on_gets_no_cosignature(house: Hous
                 required=True,
                 transport=connect(*house.witnesses),
             )
+        assert "ireu ledger compare" in caught.value.hint, "to publish again would change nothing"
+        assert "Publish again" not in caught.value.hint
+
+
+def test_policy_without_the_logs_key_is_told_as_the_reason(house: House) -> None:
+    house.publish()
+    policy = make_policy(*house.witnesses)
+    old = VerifierKey(house.ledger.key_file.origin, KeyKind.ED25519, make_key("former log key").public_key)
+    stale = replace(policy, logs=(PolicyLog(old),))
+    with pytest.raises(LedgerError, match="signed by no log of the policy") as caught:
+        publish_witnessed(
+            house.ledger, house.simulator.keys.log, stale, required=True, transport=connect(*house.witnesses)
+        )
+    assert "Look at the policy" in caught.value.hint
+
+
+def test_fork_of_the_same_size_is_told_as_one(house: House, tmp_path: Path) -> None:
+    """Two machines went on from one backup, and the witnesses have seen the other one."""
+    house.publish()
+    twin = house.simulator.copy(tmp_path / "twin")
+    grow(house.ledger, house.simulator)
+    house.publish()
+    with twin.open() as ledger:
+        grow(ledger, twin)
+        with pytest.raises(LedgerError, match="another root for size 3") as caught:
+            publish_witnessed(
+                ledger,
+                twin.keys.log,
+                make_policy(*house.witnesses),
+                required=True,
+                transport=connect(*house.witnesses),
+            )
+        assert "ireu ledger compare" in caught.value.hint
 
 
 def test_witnesses_without_an_address_are_not_asked(house: House) -> None:

@@ -68,23 +68,25 @@ def test_right_guess_takes_one_request_and_a_wrong_one_two(witness: Witness) -> 
     assert submit(witness.answer, known_size=100) == 1, "a guess beyond the checkpoint is its own size"
 
 
-def refused(answer: Callable[[bytes], Decision], says: str, **options: int) -> None:
+def refused(answer: Callable[[bytes], Decision], says: str, *, advises: str = "", **options: int) -> None:
     with pytest.raises(LedgerError, match=says) as caught:
         submit(answer, **options)
     assert caught.value.code is ErrorCode.WITNESS_REFUSED
     assert caught.value.hint
+    assert advises in caught.value.hint
 
 
 def test_witness_that_knows_a_larger_log_refuses(witness: Witness) -> None:
     refused(cosigned(witness, 12).answer, "12 already")
 
 
-def test_fork_is_told_as_one(witness: Witness) -> None:
+@pytest.mark.parametrize("known_size", [0, 5, 9])
+def test_fork_is_told_as_one_whatever_size_was_believed(witness: Witness, known_size: int) -> None:
     other = MemoryLog()
     for index in range(9):
         other.append_bytes(b"other %d" % index)
     assert witness.answer(f"old 0\n\n{other.checkpoint()}".encode()).status == 200
-    refused(witness.answer, "fork", known_size=9)
+    refused(witness.answer, "fork", known_size=known_size, advises="ireu ledger compare A B")
 
 
 @pytest.mark.parametrize("size", [3, 8])
@@ -98,7 +100,7 @@ def test_head_that_does_not_continue_what_was_cosigned_is_told(witness: Witness,
 
 def test_unknown_log_and_key_are_told(tmp_path: Path) -> None:
     stranger = MemoryLog(origin="other.example/log")
-    refused(make_witness(tmp_path, log_key(stranger), name="a").answer, "does not know the log")
+    refused(make_witness(tmp_path, log_key(stranger), name="a").answer, "does not know the log", advises="verifier key")
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 413, 422, 500, 503, 204])
