@@ -20,6 +20,8 @@ from ireu_governance.core.verdict import Verdict
 from ireu_governance.export.pack_verification import verify_pack
 from ireu_governance.issuing import issue_in
 from ireu_governance.reports.document import take_out
+from ireu_governance.rotation import KeyRequest, rotate
+from ireu_governance.workspace import Workspace
 
 
 def number_of(service: Service) -> str:
@@ -106,6 +108,30 @@ def test_lists_are_those_of_the_command_line(service: Service, ireu: Ireu) -> No
     assert [each["status"] for each in found] == ["superseded"] * 3 + ["valid"]
     assert {each["published"] for each in found} == {False}
     assert service.get("/v1/certificates?after=bm9uc2Vuc2U", "viewer").status_code == 422
+
+
+@pytest.mark.parametrize(("from_size", "status"), [(None, "valid"), (3, "unusable"), (2, "unusable")])
+def test_lists_call_no_certificate_valid_that_rests_on_a_revoked_key(
+    service: Service, from_size: int | None, status: str
+) -> None:
+    number, case = number_of(service), service.recorded.case_id
+
+    def shown() -> list[dict[str, Any]]:
+        return [
+            service.get("/v1/certificates", "viewer").json()["certificates"][0],
+            service.get(f"/v1/cases/{case}", "viewer").json()["certificates"][0],
+        ]
+
+    assert [each["status"] for each in shown()] == ["valid"] * 2
+    rotate(service.workspace, KeyRequest(role=Role.RECORD, reason="compromised", from_size=from_size))
+    with Workspace(service.workspace.root).open_ledger() as ledger:
+        ledger.publish(service.workspace.signer(Role.LOG))
+    problem = None if from_size is None else f"It is signed by a key that counts no more from entry {from_size} on."
+    assert [(each["status"], each["problem"]) for each in shown()] == [(status, problem)] * 2
+    verdict = service.post("/v1/certificates/verify", content=service.recorded.certificate.read_bytes()).json()
+    assert (verdict["verdict"] == "holds") == (status == "valid")
+    for page in (f"/certificates/{number}", f"/cases/{case}"):
+        assert ("</span> Unusable</span>" in service.get(page, "viewer").text) == (status == "unusable"), page
 
 
 def test_issued_certificate_is_fetched_verified_and_takes_the_place_of_older_ones(service: Service) -> None:
@@ -292,7 +318,6 @@ def test_certificate_of_several_cases_is_hidden_until_all_are_published(tmp_path
     from fixtures.records import RecordedRemoval
 
     from ireu_governance.core.statement import Draft
-    from ireu_governance.workspace import Workspace
 
     workspace = Workspace.create(tmp_path / "w", organisation="Example Portraits", origin="example.org/ireu")
     cases = ("a" * 32, "b" * 32)

@@ -214,6 +214,18 @@ def story(start: int) -> list[Draft]:
     ]
 
 
+def retest(removal: int) -> Draft:
+    fields = builders.make_verification(removal, (CASE,))
+    del fields["recorded_at"]
+    return Draft(subject=builders.AFTER.subjects(), kind="verification", fields=fields)
+
+
+def again(request: int) -> Draft:
+    fields = builders.make_removal(request, (CASE,))
+    del fields["recorded_at"]
+    return Draft(subject=builders.AFTER.subjects(), kind="removal", fields=fields)
+
+
 @dataclass
 class Theft:
     """A log whose record key was stolen and replaced, with what the organisation had recorded meanwhile.
@@ -291,6 +303,31 @@ class TestAfterwards:
         assert (further.findings, further.checked["entries"]) == ((), 1)
         exported = audit_folder(tmp_path / "public", key_file=theft.ledger.keys.key_file)
         assert (exported.findings, exported.notes, exported.root) == ((), (said,), report.root)
+
+    def test_what_counts_and_builds_on_what_was_given_up_is_named_and_is_no_finding(self, theft: Theft) -> None:
+        request, removal = theft.void[2], theft.void[3]
+        first = theft.ledger.audit()
+        tests = [theft.change + 1 + number for number in range(7)]
+        theft.ledger.append(*(retest(removal) for _ in tests), again(request))
+        said = (
+            f"Entry {tests[-1] + 1} builds on entry {request}, which counts no more.",
+            f"Entries {', '.join(map(str, tests[:5]))} and 2 more build on entry {removal}, which counts no more.",
+        )
+        whole, further = theft.ledger.audit(), theft.ledger.audit(since=first.state)
+        assert (whole.findings, whole.notes[1:]) == ((), said)
+        assert (further.findings, further.notes[: len(said)]) == ((), said), "where the audit before had read them"
+        assert further.checked["entries"] == len(tests) + 1
+
+    def test_what_builds_on_entries_that_count_is_named_by_no_audit(self, theft: Theft) -> None:
+        start = theft.change + 1
+        first = theft.ledger.audit()
+        theft.ledger.append(*story(start))
+        second = theft.ledger.audit(since=first.state)
+        theft.ledger.append(retest(start + 3))
+        for since in (None, first.state, second.state):
+            report = theft.ledger.audit(since=since)
+            assert report.findings == ()
+            assert not [each for each in report.notes if "build" in each]
 
     def test_recorded_again_it_counts_and_gets_a_certificate_and_a_pack(self, theft: Theft) -> None:
         keys = theft.ledger.keys

@@ -31,7 +31,7 @@ from ireu_governance.ledger.audit_attestations import AttestationAudit, StampVer
 from ireu_governance.ledger.audit_entries import EntryAudit
 from ireu_governance.ledger.audit_references import ReferenceAudit
 from ireu_governance.ledger.audit_tree import NodeAudit
-from ireu_governance.ledger.audit_void import judge_void
+from ireu_governance.ledger.audit_void import judge_void, tell_on_void
 from ireu_governance.ledger.findings import AuditReport, FindingKind, FindingList
 from ireu_governance.ledger.records import case_ids
 
@@ -113,6 +113,7 @@ class _FolderAudit:
         references = ReferenceAudit(self._own_keys, self._findings, kind_of=self._kind_of, cases_of=self._cases_of)
         references.run(entries.statements, entries.references, entries.void_changes)
         notes = judge_void(entries.void, references.key_changes, self._key_file, self._findings)
+        notes += tell_on_void(entries.on_void)
         self._documents.compare_status(self._key_file, entries.statements, size)
         roots = NodeAudit(leaves, FindingList(), sizes={size, *signed}).roots()
         compared = self._compare_roots({each: checkpoint.root for each, (checkpoint, _) in signed.items()}, roots)

@@ -14,20 +14,22 @@ import logging
 import os
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 from pydantic import JsonValue
 
-from ireu_governance.core.errors import ConfigError, InputError, IreuError, MissingExtraError, QueueError
+from ireu_governance.core.errors import InputError, IreuError, MissingExtraError, QueueError
 from ireu_governance.core.times import format_time
 from ireu_governance.jobs.dbos_worker import APPLICATION, VERSION, Worker, queue_name
 from ireu_governance.jobs.leases import FileLeases, Leases, PostgresLeases
 from ireu_governance.jobs.queue import (
+    FINISHED,
     MAX_LISTED,
     Handler,
     JobFailure,
@@ -37,6 +39,7 @@ from ireu_governance.jobs.queue import (
     JobStatus,
     unknown_job,
 )
+from ireu_governance.ledger.postgres import connector
 
 if TYPE_CHECKING:
     from dbos import DBOSClient, WorkflowStatus
@@ -44,6 +47,8 @@ if TYPE_CHECKING:
     from ireu_governance.workspace import Workspace
 
 __all__ = ["DbosQueue"]
+
+_CONNECT_S: Final = 10.0
 
 _STATUS: Final = {
     "DELAYED": JobStatus.QUEUED,
@@ -54,6 +59,8 @@ _STATUS: Final = {
     "CANCELLED": JobStatus.CANCELLED,
     "MAX_RECOVERY_ATTEMPTS_EXCEEDED": JobStatus.FAILED,
 }
+_ENDED: Final = tuple(name for name, status in _STATUS.items() if status in FINISHED)
+_BATCH: Final = 200  # jobs that are removed in one transaction
 
 
 class DbosQueue:
@@ -96,11 +103,12 @@ class DbosQueue:
             leases = FileLeases(workspace.root / "jobs.locks")
             return cls(lambda: _sqlite_engine(file), schema="dbos", leases=leases, polling_s=polling_s)
         origin = workspace.key_file().origin
-        connect = _postgres_connector(location)
+        connecting = partial(connector, location, what="A queue in PostgreSQL", name="ireu-jobs", timeout_s=_CONNECT_S)
+        connect = connecting()
         return cls(
             lambda: _postgres_engine(connect),
             schema=f"ireu_jobs_{_short(origin)}",
-            leases=PostgresLeases(lambda: connect(autocommit=True), scope=origin),
+            leases=PostgresLeases(connecting(autocommit=True), scope=origin),
             polling_s=polling_s,
         )
 
@@ -176,6 +184,23 @@ class DbosQueue:
         states = {each.workflow_id: _state(each) for each in found}
         following = _write_cursor(*rows[limit - 1]) if len(rows) > limit else None
         return JobPage(jobs=tuple(states[number] for number in wanted if number in states), next=following)
+
+    def remove_finished(self, before: datetime, *, keep: Collection[str] = ()) -> int:
+        """Remove finished jobs."""
+        kept, removed, after = frozenset(keep), 0, ""
+        with self._using() as client:
+            table = self._table(client)
+            number = table.c.workflow_uuid
+            ended = sa.func.coalesce(table.c.completed_at, table.c.updated_at)
+            query = sa.select(number).where(table.c.status.in_(_ENDED), ended < int(before.timestamp() * 1000))
+            query = query.order_by(number).limit(_BATCH)
+            # In batches: whoever submits a job meanwhile waits for one of them and not for all.
+            while found := [str(row[0]) for row in self._rows(client, query.where(number > after))]:
+                after = found[-1]
+                if gone := [each for each in found if each not in kept]:
+                    client.delete_workflows(gone)
+                    removed += len(gone)
+        return removed
 
     def counts(self) -> dict[JobStatus, int]:
         """Return how many jobs are in each state."""
@@ -353,28 +378,6 @@ def _sqlite_engine(file: Path) -> sa.Engine:
 
     sa.event.listen(engine, "connect", prepare)
     return engine
-
-
-def _postgres_connector(url: str) -> Callable[..., Any]:
-    try:
-        import psycopg
-        from psycopg.conninfo import conninfo_to_dict
-    except ImportError:
-        raise MissingExtraError("postgres", "A queue in PostgreSQL") from None
-    try:
-        options = conninfo_to_dict(url)
-    except psycopg.Error:
-        raise ConfigError(
-            "The setting 'database' is no PostgreSQL URL.",
-            hint="Write it as postgresql://user@host/database, with special characters as %XX.",
-        ) from None
-    options.setdefault("connect_timeout", 10)
-    options.setdefault("application_name", "ireu-jobs")
-
-    def connect(*, autocommit: bool = False) -> Any:
-        return psycopg.connect(autocommit=autocommit, **options)  # type: ignore[arg-type]
-
-    return connect
 
 
 def _postgres_engine(connect: Callable[..., Any]) -> sa.Engine:

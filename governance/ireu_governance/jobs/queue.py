@@ -7,7 +7,8 @@ stands in a database; a job is begun again, from its last finished step, when it
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Protocol
 
@@ -225,6 +226,18 @@ class JobQueue(Protocol):
         """
         ...
 
+    def remove_finished(self, before: datetime, *, keep: Collection[str] = ()) -> int:
+        """Remove finished jobs with all that is kept beside them; what they recorded elsewhere stays.
+
+        Args:
+            before: Only those that ended before this time.
+            keep: Numbers of jobs that stay nonetheless.
+
+        Returns:
+            How many were removed.
+        """
+        ...
+
     def counts(self) -> dict[JobStatus, int]:
         """Return how many jobs are in each state, for metrics."""
         ...
@@ -254,6 +267,7 @@ def unknown_job(job_id: str) -> InputError:
     """Return the error for a number that no job has."""
     return InputError(
         f"There is no job '{job_id[:40]}'.",
-        hint="The answer to the request that submitted it names it.",
+        hint="The answer to the request that submitted it names it. One that ended long ago is removed (setting"
+        " 'job_days'); what it recorded stays in the ledger.",
         code=ErrorCode.JOB_UNKNOWN,
     )

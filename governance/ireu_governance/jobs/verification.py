@@ -13,14 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ireu_governance.core.certificate import LoggedEntry
 from ireu_governance.core.errors import EntryVoidError, ErrorCode, InputError, IreuError, LedgerRefusedError
 from ireu_governance.core.keys import Role
-from ireu_governance.core.receipt import seal_receipt
-from ireu_governance.core.receipt_verification import verify_receipt
 from ireu_governance.core.statement import Draft, Plan, Removal, RemovalRequest, Verification
-from ireu_governance.core.times import now
-from ireu_governance.core.verdict import Verdict
 from ireu_governance.jobs.findings import (
     Looked,
     Tested,
@@ -33,8 +28,8 @@ from ireu_governance.jobs.findings import (
 from ireu_governance.jobs.leases import Leases
 from ireu_governance.jobs.orders import RECEIPT, VerificationOrder, VerificationResult, expect_cases, parse_order
 from ireu_governance.jobs.queue import Handler, Steps
+from ireu_governance.jobs.receipts import make_receipt
 from ireu_governance.jobs.tester import EncoderTester, TestWatch
-from ireu_governance.ledger import Ledger
 from ireu_governance.ledger.read import LedgerReader
 from ireu_governance.workspace import Workspace
 
@@ -235,20 +230,8 @@ class _Run:
         return {"published": False, "note": note}
 
     def _attach_receipt(self, entries: list[int]) -> None:
-        key_file = self._workspace.key_file()
         with self._workspace.open_ledger() as ledger:
-            logged = [_logged(ledger, seq) for seq in entries]
-        data = seal_receipt(
-            job=self._steps.job_id,
-            issued_at=now(),
-            organisation=key_file.organisation,
-            origin=key_file.origin,
-            entries=[each.to_object() for each in logged],
-            key_file=key_file.to_object(),
-            signer=self._workspace.signer(Role.RECORD),
-        )
-        if verify_receipt(data, key_file=key_file).verdict is not Verdict.HOLDS:
-            raise LedgerRefusedError("The receipt of what was recorded does not hold.", hint="Run an audit.")
+            data = make_receipt(self._workspace, ledger, job=self._steps.job_id, entries=entries)
         self._steps.attach(RECEIPT, data.decode("utf-8"))
 
     def _tell(self, result: VerificationResult) -> dict[str, Any]:
@@ -280,7 +263,3 @@ def _batches(looked: Looked) -> list[_Batch]:
         for removal in looked.removals
         for number, start in enumerate(range(0, len(removal.cases), BATCH_CASES))
     ]
-
-
-def _logged(ledger: Ledger, seq: int) -> LoggedEntry:
-    return LoggedEntry(ledger.entry(seq).envelope, seq, ledger.prove_inclusion(seq))

@@ -10,7 +10,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any, Final
 
@@ -36,6 +36,9 @@ DELIVERY: Final = "alert-delivery"
 
 OVERDUE_S: Final = 600.0
 """How often requests are looked through for those that are overdue."""
+
+TIDY_S: Final = 3600.0
+"""How often jobs and messages are looked through for those that ended long ago."""
 
 _DELIVERY_LIMIT_S: Final = 180.0
 _LOG: Final = logging.getLogger("ireu.jobs")
@@ -101,12 +104,15 @@ class Watch:
         self._queue = queue
         self._clock = clock
         self._resolve = resolve or _registry_of(workspace)
-        self._policy = webhook_policy(settings or ServiceSettings.load(workspace.root))
+        settings = settings or ServiceSettings.load(workspace.root)
+        self._job_days = settings.job_days
+        self._policy = webhook_policy(settings)
         self._checks = Checks(store, clock=clock)
         self._alerts = Alerts(store, clock=clock)
         self._deliveries = Deliveries(store, clock=clock)
         self._webhooks = Webhooks(store, workspace.root, policy=self._policy, clock=clock)
         self._looked = -OVERDUE_S
+        self._tidied = -TIDY_S
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -123,6 +129,7 @@ class Watch:
             lambda: record_deployments(self._workspace, self._store),
             self._look_for_overdue,
             self._send,
+            self._tidy,
         ):
             try:
                 part()
@@ -207,6 +214,22 @@ class Watch:
             known = {alert.case_id for alert in standing}
             self._alerts.raise_all(connection, [cause for cause in causes if cause.case_id not in known])
             self._alerts.resolve_all(connection, [alert for alert in standing if alert.case_id not in overdue])
+
+    def _tidy(self) -> None:
+        """Remove jobs and messages that ended long ago; what they recorded or changed stays."""
+        if self._job_days == 0 or time.monotonic() - self._tidied < TIDY_S:
+            return
+        self._tidied = time.monotonic()
+        before = self._clock() - timedelta(days=self._job_days)
+        with self._store.reading() as connection:
+            standing = self._alerts.standing(connection)
+        # What somebody has to look at leads to its job, and an outcome that nobody has noted yet stands only there.
+        wanted = {alert.job for alert in standing if alert.job is not None}
+        wanted.update(check.job for check in self._checks.under_way(limit=None))
+        jobs = self._queue.remove_finished(before, keep=wanted)
+        messages = self._deliveries.remove_ended(before)
+        if jobs or messages:
+            _LOG.info("Removed, after %d days: %d jobs, %d messages.", self._job_days, jobs, messages)
 
     def _send(self) -> None:
         for each in self._deliveries.due():

@@ -26,7 +26,7 @@ from ireu_governance.ledger.audit_references import ReferenceAudit
 from ireu_governance.ledger.audit_rows import AuditRows
 from ireu_governance.ledger.audit_state import VerifiedState
 from ireu_governance.ledger.audit_tree import NodeAudit
-from ireu_governance.ledger.audit_void import judge_void
+from ireu_governance.ledger.audit_void import is_void, judge_void, tell_on_void
 from ireu_governance.ledger.database import expect_there, open_snapshot, reading
 from ireu_governance.ledger.findings import AuditReport, Finding, FindingKind, FindingList
 from ireu_governance.ledger.location import Location
@@ -163,6 +163,7 @@ class _Audit:
         self._rows.check_triggers()
         references = self._check_references(entries)
         notes.extend(judge_void(entries.void, references.key_changes, self._key_file, self._findings))
+        notes.extend(tell_on_void(references.on_void | entries.on_void))
         attestations = self._check_attestations(entries, checkpoints, policy, verify_stamp)
         if attestations.unverified:
             names = " and ".join(sorted(attestations.unverified))
@@ -236,6 +237,7 @@ class _Audit:
             self._findings,
             kind_of=self._rows.kind_of,
             cases_of=self._rows.cases_of,
+            is_void=lambda seq: is_void(self._rows.envelope_of(seq), seq, self._key_file),
             is_whole=self._since is None,
         )
         with self._rows.reading("entry_cases"):

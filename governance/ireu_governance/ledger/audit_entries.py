@@ -45,6 +45,7 @@ class EntryAudit:
         void: Keys by the numbers of the entries that they signed and that count no more, since the key is revoked
             there. They stand where the tree has them; what they say is compared with nothing.
         void_changes: What those of them say that record a change of keys.
+        on_void: Numbers of such entries, by those of entries that count and build on them all the same.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class EntryAudit:
         self.compared = 0
         self.void: dict[int, str] = {}
         self.void_changes: dict[int, Statement] = {}
+        self.on_void: dict[int, int] = {}
         self._kinds: list[str | None] = []  # None where no entry is in its place
         self._sizes = frozenset(sizes)
         self._displaced: dict[int, bytes] = {}
@@ -209,6 +211,8 @@ class EntryAudit:
         if kind not in (None, reference.kind):  # one that is not in its place is a finding of its own
             message = f"It builds on entry {reference.seq}, which is no {reference.kind} before it."
             self._findings.add(FindingKind.REFERENCE, seq, message)
+        elif reference.seq in self.void:
+            self.on_void[seq] = reference.seq
 
     def _check_columns(self, row: Row, examined: Examined, seq: int) -> None:
         if (row.kind, row.recorded_at, row.prev) != (examined.kind, examined.recorded_at, examined.prev):

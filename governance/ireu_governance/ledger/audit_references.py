@@ -25,10 +25,13 @@ class ReferenceAudit:
         findings: Where to report.
         kind_of: Returns the kind of an entry by its number, None when there is none.
         cases_of: Returns the cases that an entry speaks of.
+        is_void: Returns whether an earlier entry than those that are looked at counts no more; needed if there are any.
         is_whole: Whether all entries of the ledger are looked at, and not only those after a former audit.
 
     Attributes:
         checked: Number of references that were compared.
+        on_void: Numbers of entries that count no more, by those of entries that count and build on them; see
+            `EntryAudit.on_void` for those among the entries that are looked at.
         key_changes: Changes of keys by the entries that say so: those that count, and those that these confirm.
     """
 
@@ -39,17 +42,20 @@ class ReferenceAudit:
         *,
         kind_of: Callable[[int], str | None],
         cases_of: Callable[[int], set[str]],
+        is_void: Callable[[int], bool] = lambda _seq: False,
         is_whole: bool = True,
     ) -> None:
         self._key_file = key_file
         self._findings = findings
         self._kind_of = kind_of
         self._cases_of = cases_of
+        self._is_void = is_void
         self._is_whole = is_whole
         self._last: KeyChange | None = None
         self._last_digest = ""
         self._void: dict[str, tuple[int, KeyChange]] = {}
         self.key_changes: dict[int, KeyChange] = {}
+        self.on_void: dict[int, int] = {}
         self.checked = 0
 
     def run(
@@ -73,6 +79,8 @@ class ReferenceAudit:
             self.checked += 1
             if self._kind_of(reference.seq) not in (None, reference.kind):
                 self._refuse(seq, f"It builds on entry {reference.seq}, which is no {reference.kind}.")
+            elif self._is_void(reference.seq):
+                self.on_void[seq] = reference.seq
         for seq, statement in statements.items():
             predicate = statement.predicate
             if isinstance(predicate, KeyChange):

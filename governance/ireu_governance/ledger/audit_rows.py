@@ -154,6 +154,11 @@ class AuditRows:
         kind = self._scalar("SELECT kind FROM entries WHERE seq = :seq", seq=seq)
         return kind if isinstance(kind, str) else None
 
+    def envelope_of(self, seq: int) -> bytes | None:
+        """Return an entry as it is stored; None when there is none."""
+        envelope = self._scalar("SELECT envelope FROM entries WHERE seq = :seq", seq=seq)
+        return envelope if isinstance(envelope, bytes) else None
+
     def cases_of(self, seq: int) -> set[str]:
         """Return the cases that the look-up gives for an entry."""
         rows = self._connection.execute(text("SELECT case_id FROM entry_cases WHERE seq = :seq"), {"seq": seq})

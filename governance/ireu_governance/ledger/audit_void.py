@@ -2,19 +2,28 @@
 
 After the theft of a record key, the organisation gives up all that the key signed from an entry on, and says so in
 an entry that a key signs which counts. What the key signed before that entry is told as a note: everybody may know
-it, and nobody did anything to the log. What it signed afterwards is a finding, since only a thief still used it.
+it, and nobody did anything to the log. What it signed afterwards is a finding, since only a thief still used it. An
+entry that counts and builds on one that was given up, such as a test of a removal, is told as a note too: nothing is
+wrong with it, and it proves nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from ireu_governance.core.keys import KeyFile
+from ireu_governance.core.envelope import Envelope
+from ireu_governance.core.errors import InputError
+from ireu_governance.core.keys import KeyFile, Role
 from ireu_governance.core.statement import KeyChange
 from ireu_governance.ledger.findings import FindingKind, FindingList
+from ireu_governance.ledger.records import revoked_signer
 
-__all__ = ["judge_void"]
+__all__ = ["is_void", "judge_void", "tell_on_void"]
+
+_NAMED: Final = 5  # entries in one note
+_NOTES: Final = 20  # a log that gave up a year of removals has as many tests of them; nobody reads a note for each
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,41 @@ def judge_void(
     return [_tell(*each) for each in stretches]
 
 
+def tell_on_void(on_void: Mapping[int, int]) -> list[str]:
+    """Name entries that count and build on entries that do not.
+
+    Args:
+        on_void: The latter by the former's numbers.
+
+    Returns:
+        A sentence for each of the latter, in their order; of very many, one for the rest.
+    """
+    builders: dict[int, list[int]] = {}
+    for seq, void in sorted(on_void.items()):
+        builders.setdefault(void, []).append(seq)
+    notes = [
+        f"{_name(found)} on entry {void}, which counts no more." for void, found in sorted(builders.items())[:_NOTES]
+    ]
+    if len(builders) > _NOTES:
+        notes.append(f"Entries build on {len(builders) - _NOTES} further entries that count no more.")
+    return notes
+
+
+def is_void(envelope: bytes | None, seq: int, key_file: KeyFile) -> bool:
+    """Return whether an entry counts no more, by the key that it claims; its signature was verified by an audit before.
+
+    Args:
+        envelope: The entry; None when there is none.
+        seq: Its number.
+        key_file: Whose keys count.
+    """
+    try:
+        parsed = Envelope.from_bytes(envelope or b"")
+    except InputError:
+        return False
+    return revoked_signer(parsed, key_file.keys(Role.RECORD, at_size=seq), key_file, seq=seq) is not None
+
+
 def _given_up(seq: int, key_id: str, changes: Mapping[int, KeyChange]) -> _Reason | None:
     """Return by which later entry this one was given up; None if its key was revoked here already, or nothing says so.
 
@@ -76,3 +120,12 @@ def _tell(reason: _Reason, first: int, last: int) -> str:
         f"{what} no more: entry {reason.change} revokes the key {reason.key_id[:16]}… that signed"
         f" {'it' if first == last else 'them'} from entry {reason.from_size} on."
     )
+
+
+def _name(seqs: list[int]) -> str:
+    named = [str(seq) for seq in seqs[:_NAMED]]
+    if len(seqs) > _NAMED:
+        named.append(f"{len(seqs) - _NAMED} more")
+    if len(named) == 1:
+        return f"Entry {named[0]} builds"
+    return f"Entries {', '.join(named[:-1])} and {named[-1]} build"

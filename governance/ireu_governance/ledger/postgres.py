@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from math import ceil
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TRIGGERS",
+    "connector",
     "driver_errors",
     "has_ledger",
     "insert_entries",
@@ -70,6 +71,47 @@ _PARAMETER: Final = re.compile(r"(?<!:):(\w+)")
 _WALKS: Final = count()
 
 
+def connector(
+    url: str, *, what: str, name: str, timeout_s: float, autocommit: bool = False
+) -> Callable[[], psycopg.Connection[tuple[object, ...]]]:
+    """Return what opens connections to a PostgreSQL server; nothing is connected to yet.
+
+    Args:
+        url: As libpq takes it; what it says of a connection's name and time limit comes first.
+        what: What is in PostgreSQL, as the beginning of a sentence.
+        name: What the server's lists call the connections.
+        timeout_s: How long to wait for a connection.
+        autocommit: Whether the driver begins no transactions by itself.
+
+    Returns:
+        A function that opens a connection.
+
+    Raises:
+        MissingExtraError: The driver is not installed.
+        ConfigError: The URL cannot be read.
+    """
+    try:
+        import psycopg
+        from psycopg.conninfo import conninfo_to_dict
+    except ImportError:
+        raise MissingExtraError("postgres", what) from None
+    try:
+        options = conninfo_to_dict(url)
+    except psycopg.Error:
+        # libpq repeats a part of the URL in its message, which can be one of the password.
+        raise ConfigError(
+            "The setting 'database' is no PostgreSQL URL.",
+            hint="Write it as postgresql://user@host/database, with special characters as %XX.",
+        ) from None
+    options.setdefault("connect_timeout", max(2, ceil(timeout_s)))
+    options.setdefault("application_name", name)
+
+    def connect() -> psycopg.Connection[tuple[object, ...]]:
+        return psycopg.connect(autocommit=autocommit, **options)  # type: ignore[arg-type]
+
+    return connect
+
+
 def open_engine(url: str, *, write: bool, timeout_s: float) -> Engine:
     """Return an engine over a PostgreSQL database; nothing is connected to yet.
 
@@ -86,25 +128,11 @@ def open_engine(url: str, *, write: bool, timeout_s: float) -> Engine:
         MissingExtraError: The driver is not installed.
         ConfigError: The URL cannot be read.
     """
-    try:
-        import psycopg
-        from psycopg.conninfo import conninfo_to_dict
-    except ImportError:
-        raise MissingExtraError("postgres", "A ledger in PostgreSQL") from None
-    try:
-        options = conninfo_to_dict(url)
-    except psycopg.Error:
-        # libpq repeats a part of the URL in its message, which can be one of the password.
-        raise ConfigError(
-            "The setting 'database' is no PostgreSQL URL.",
-            hint="Write it as postgresql://user@host/database, with special characters as %XX.",
-        ) from None
-    options.setdefault("connect_timeout", max(2, ceil(timeout_s)))
-    options.setdefault("application_name", "ireu")
+    # autocommit: transactions are begun by `begin`.
+    open_connection = connector(url, what="A ledger in PostgreSQL", name="ireu", timeout_s=timeout_s, autocommit=True)
 
     def connect() -> psycopg.Connection[tuple[object, ...]]:
-        # autocommit: the driver begins nothing by itself, see `begin`.
-        connection = psycopg.connect(autocommit=True, **options)  # type: ignore[arg-type]
+        connection = open_connection()
         try:
             if write:
                 _expect_durable(connection)

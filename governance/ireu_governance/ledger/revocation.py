@@ -180,5 +180,6 @@ def _expect_own(data: bytes, key_file: KeyFile) -> None:
         if check.name in made and check.outcome is not Outcome.PASSED:
             raise InputError(
                 f"The certificate was not issued from this ledger: {check.reason}",
-                hint="Revoke it in the workspace that issued it.",
+                hint="Revoke it in the workspace that issued it. One that a revoked key signed needs no revocation:"
+                " it does not hold.",
             )

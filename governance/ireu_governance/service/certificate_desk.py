@@ -18,6 +18,7 @@ from ireu_governance.core.statement import Revocation, Statement
 from ireu_governance.core.status import StatusEntry, StatusList, seal_status_list
 from ireu_governance.core.times import now
 from ireu_governance.issuing import issue_in, register_of
+from ireu_governance.ledger.certificate_standing import gravest_by_id, judge_standing, problem_of
 from ireu_governance.ledger.certify import later
 from ireu_governance.ledger.records import case_ids
 from ireu_governance.ledger.revocation import removal_of, revoke
@@ -96,6 +97,7 @@ class CertificateDesk:
         self._publications = publications
         self._lock = threading.Lock()
         self._files: dict[Path, tuple[object, StoredCertificate | None]] = {}
+        self._problems: dict[Path, tuple[StoredCertificate, str, str | None]] = {}
         self._withdrawals: tuple[str, int, list[StatusEntry]] = ("", 0, [])
         self._status: _MadeList | None = None
 
@@ -137,24 +139,31 @@ class CertificateDesk:
         """Return certificates as they are listed, with what the ledger says of them."""
         cases = {each for certificate in certificates for each in certificate.case_ids}
         published = self._publications.published_among(cases) if cases else frozenset()
-        # Of several entries about one certificate the gravest counts, as in a status list.
-        withdrawals = sorted(self.withdrawals(), key=lambda each: each.status == "revoked")
-        gone = {each.id: each.status for each in withdrawals}
-        time = now()
-        return [
-            CertificateLine(
-                id=each.id,
-                removal_entry=each.removal_seq,
-                cases=list(each.case_ids),
-                encoder=each.encoder,
-                status=gone.get(each.id) or ("expired" if each.valid_until and time > each.valid_until else "valid"),
-                issued_at=each.issued_at,
+        gone = gravest_by_id(self.withdrawals())
+        time, key_file = now(), self._log.reader.key_file
+        lines = []
+        for each in certificates:
+            standing = judge_standing(
+                withdrawal=gone.get(each.id),
+                problem=self._problem_of(each, key_file),
                 valid_until=each.valid_until,
-                latest=each.is_latest,
-                published=set(each.case_ids) <= published,
+                at=time,
             )
-            for each in certificates
-        ]
+            lines.append(
+                CertificateLine(
+                    id=each.id,
+                    removal_entry=each.removal_seq,
+                    cases=list(each.case_ids),
+                    encoder=each.encoder,
+                    status=standing.status,
+                    problem=standing.problem,
+                    issued_at=each.issued_at,
+                    valid_until=each.valid_until,
+                    latest=each.is_latest,
+                    published=set(each.case_ids) <= published,
+                )
+            )
+        return lines
 
     def withdrawals(self) -> list[StatusEntry]:
         """Return all published entries by which certificates count no more."""
@@ -284,6 +293,19 @@ class CertificateDesk:
             entry=done.seq,
             recorded_at=done.recorded_at,
         )
+
+    def _problem_of(self, certificate: StoredCertificate, key_file: KeyFile) -> str | None:
+        # Verified once under each key file: lists are asked for often, and neither file changes often. The same object
+        # stands for a file until that changes, see `stored`.
+        known = self._problems.get(certificate.path)
+        if known is not None and known[0] is certificate and known[1] == key_file.digest:
+            return known[2]
+        try:
+            problem = problem_of(certificate.read(), key_file)
+        except InputError:
+            return None  # it was put among the earlier ones just now
+        self._problems[certificate.path] = certificate, key_file.digest, problem
+        return problem
 
     def _usable_status(self, data: bytes, at: str) -> StatusList | None:
         """Return the list where it decides something; a list that is too old would only leave the verdict open."""

@@ -15,7 +15,9 @@ class CertificateLine(BaseModel):
         removal_entry: Entry of the removal.
         cases: Cases that it is about.
         encoder: Digest of the encoder.
-        status: ``valid``, ``superseded``, ``revoked`` or ``expired``, by the ledger.
+        status: ``valid``, ``superseded``, ``revoked`` or ``expired``, by the ledger; ``unusable`` if it does not hold
+            under the keys in force.
+        problem: Why it is unusable, as a sentence; else null.
         issued_at: When it was issued.
         valid_until: Until when it is meant to be relied on; null for no end.
         latest: Whether it is the newest one of its removal.
@@ -27,6 +29,7 @@ class CertificateLine(BaseModel):
     cases: list[str]
     encoder: str
     status: str
+    problem: str | None
     issued_at: str
     valid_until: str | None
     latest: bool

@@ -194,7 +194,7 @@ class Checks:
         with self._store.writing() as connection:
             connection.execute(update(CHECKS).where(CHECKS.c.job == job).values(submitted=True))
 
-    def under_way(self, limit: int = 100) -> list[Check]:
+    def under_way(self, limit: int | None = 100) -> list[Check]:
         """Return checks that were submitted and have no outcome yet, the oldest first."""
         query = select(CHECKS).where(CHECKS.c.finished_at.is_(None), CHECKS.c.submitted.is_(True))
         with self._store.reading() as connection:

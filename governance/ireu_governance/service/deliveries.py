@@ -1,7 +1,8 @@
 """What is told to receivers of alerts: signed messages, sent until they are taken or given up.
 
 A message is written down in the transaction that causes it, and sent later by jobs: at least once, always with the
-same ``webhook-id``. After a failure it waits longer each time; after the last one it is dead, and stays listed.
+same ``webhook-id``. After a failure it waits longer each time; after the last one it is dead, and stays listed until
+it is removed with the jobs of its time.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from ireu_governance.core.errors import ErrorCode, InputError
 from ireu_governance.core.times import format_time
@@ -183,6 +184,14 @@ class Deliveries:
             # Counted on: the job of the first attempt has this message's number and a 0.
             connection.execute(change.values(state="pending", due_at=now))
         return self.get(number)
+
+    def remove_ended(self, before: datetime) -> int:
+        """Remove messages that were taken or given up before a time; return how many."""
+        table = DELIVERIES.c
+        taken = (table.state == "delivered") & (table.delivered_at < format_time(before))
+        given_up = (table.state == "dead") & (table.due_at < int(before.timestamp()))  # set at the last attempt
+        with self._store.writing() as connection:
+            return int(connection.execute(delete(DELIVERIES).where(taken | given_up)).rowcount)
 
     def list(self, *, webhook: str | None = None, state: str | None = None, limit: int = 50) -> list[Delivery]:
         """Return messages, the newest first.

@@ -23,9 +23,10 @@ from typing import Final, Self
 from sqlalchemy import Connection, Engine, create_engine, insert, inspect, select, text
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from ireu_governance.core.errors import ErrorCode, MissingExtraError, ServiceError
+from ireu_governance.core.errors import ErrorCode, ServiceError
 from ireu_governance.ledger.database import open_engine, storage_error
 from ireu_governance.ledger.location import Location, is_postgres, parse_location
+from ireu_governance.ledger.postgres import connector
 from ireu_governance.service.settings import ServiceSettings
 from ireu_governance.service.tables import INFO, METADATA, VERSION
 from ireu_governance.workspace import Workspace
@@ -74,6 +75,7 @@ class ServiceStore:
         Raises:
             ServiceError: It cannot be used, or was made by a later release.
             MissingExtraError: It is in PostgreSQL, whose driver is not installed.
+        ConfigError: The URL of its database cannot be read.
         """
         settings = settings or ServiceSettings.load(workspace.root)
         location = _locate(workspace, settings)
@@ -189,14 +191,7 @@ def _open_file(path: Path) -> Engine:
 def _open_postgres(url: str) -> Engine:
     # Not the ledger's engine: its writers take the ledger's lock, and a request that writes here must not wait for
     # an append, least of all for its own.
-    try:
-        import psycopg
-    except ImportError:
-        raise MissingExtraError("postgres", "A service with PostgreSQL") from None
-
-    def connect() -> psycopg.Connection[tuple[object, ...]]:
-        return psycopg.connect(url, connect_timeout=int(_TIMEOUT_S), application_name="ireu service")
-
+    connect = connector(url, what="A service with PostgreSQL", name="ireu service", timeout_s=_TIMEOUT_S)
     return create_engine("postgresql+psycopg://", creator=connect, pool_timeout=_TIMEOUT_S, pool_pre_ping=True)
 
 

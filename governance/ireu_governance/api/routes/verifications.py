@@ -15,7 +15,7 @@ from ireu_governance.api.context import Context, ContextOf
 from ireu_governance.api.idempotency import IdempotencyKey, IdempotentRoute
 from ireu_governance.api.pagination import link_next
 from ireu_governance.api.problems import PROBLEMS, problem
-from ireu_governance.core.errors import ErrorCode
+from ireu_governance.core.errors import ErrorCode, InputError
 from ireu_governance.core.times import Timestamp
 from ireu_governance.core.vocabulary import CaseId, Token
 from ireu_governance.jobs.orders import (
@@ -28,6 +28,7 @@ from ireu_governance.jobs.orders import (
     submit_verification,
 )
 from ireu_governance.jobs.queue import MAX_LISTED, JobFailure, JobProgress, JobState, JobStatus, unknown_job
+from ireu_governance.jobs.receipts import remake_receipt
 from ireu_governance.jobs.tester import EncoderSource
 from ireu_governance.service.access import Scope
 
@@ -185,7 +186,16 @@ def cancel_verification(job_id: Job, context: ContextOf, _: Tester) -> Verificat
 )
 def get_receipt(job_id: Job, request: Request, context: ContextOf, _: Reader) -> Response:
     """Return what lets the caller check a re-test without this service: `ireu receipt verify FILE --key KEYFILE`."""
-    state = _state(context, job_id)
+    try:
+        state = _state(context, job_id)
+    except InputError as error:
+        if error.code is not ErrorCode.JOB_UNKNOWN:
+            raise
+        # The job ended so long ago that it was removed. What it recorded is in the log.
+        data = remake_receipt(context.workspace, context.reader, context.record.index, job=job_id)
+        if data is None:
+            raise
+        return _receipt_file(request, job_id, data)
     if state.status is JobStatus.CANCELLED:
         raise problem(409, ErrorCode.JOB_CANCELLED, "The re-test was cancelled, so there is no receipt.")
     if not state.is_finished:
@@ -200,9 +210,13 @@ def get_receipt(job_id: Job, request: Request, context: ContextOf, _: Reader) ->
     if text is None:
         note = (state.result or {}).get("note") or (state.failure.detail if state.failure else "")
         raise problem(409, ErrorCode.JOB_UNFINISHED, f"There is no receipt of this re-test. {note}".strip())
+    return _receipt_file(request, job_id, text.encode("utf-8"))
+
+
+def _receipt_file(request: Request, job_id: str, data: bytes) -> Response:
     return cacheable(
         request,
-        text.encode("utf-8"),
+        data,
         media_type=RECEIPT_MEDIA_TYPE,
         cache_control="private, no-cache",
         headers={"Content-Disposition": f'attachment; filename="receipt-{job_id[:8]}.json"'},
