@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -55,7 +56,11 @@ def visiting(browser: Any, **options: Any) -> Iterator[Any]:
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on(
         "console",
-        lambda each: faults.append(each.text) if each.type == "error" and "status of 404" not in each.text else None,
+        lambda each: (
+            faults.append(each.text)
+            if each.type == "error" and not re.search("status of (404|422)", each.text)
+            else None
+        ),
     )
     yield page
     context.close()
@@ -214,3 +219,56 @@ def test_divider_of_the_pictures_moves_by_keyboard(browser: Any, scene: Scene) -
         page.wait_for_timeout(300)
         page.keyboard.up("ArrowRight")
         assert slider.evaluate("each => each.value") > before
+
+
+ON_PAPER = """() => {
+  const cut = [...document.querySelectorAll("main .scroll, main pre, main table")]
+    .filter(each => each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).display !== "inline")
+    .map(each => each.getAttribute("aria-label") || each.className);
+  const wide = document.documentElement.scrollWidth > innerWidth;
+  const channel = text => Math.max(...text.match(/[0-9.]+/g).slice(0, 3).map(Number));
+  const pale = [...document.querySelectorAll("main :is(h1, h2, p, li, dt, dd, th, td, .badge)")]
+    .filter(each => each.offsetParent && channel(getComputedStyle(each).color) > 110)
+    .map(each => each.textContent.trim().slice(0, 40));
+  const folded = [...document.querySelectorAll("main details:not(.meanings)")]
+    .filter(each => [...each.children].slice(1).some(inside => !inside.checkVisibility({contentVisibilityAuto: true})))
+    .map(each => each.firstElementChild.textContent);
+  return {cut, wide, pale, folded};
+}"""
+
+
+@pytest.mark.parametrize("chosen", ["as the system", "dark"])
+@pytest.mark.parametrize("path", ["/cases/{resurfaced}", "/certificates/{certificate}", "/explore/10", "/requests"])
+def test_paper_has_all_of_a_page_in_black_and_nothing_is_cut_off(
+    browser: Any, scene: Scene, path: str, chosen: str
+) -> None:
+    with visiting(browser, color_scheme="dark", viewport={"width": 718, "height": 1000}) as page:
+        sign_in(page, scene, "viewer")
+        if chosen == "dark":
+            page.click("footer >> text=Dark")
+            page.wait_for_selector("html[data-theme=dark]")
+        page.goto(fill(path, scene))
+        page.wait_for_load_state("networkidle")
+        page.emulate_media(media="print", color_scheme="dark")
+        found = page.evaluate(ON_PAPER)
+        assert found == {"cut": [], "wide": False, "pale": [], "folded": []}
+        if path.startswith("/cases/"):
+            assert page.is_visible("main .states .badge"), "the state of the case is missing"
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_form_that_was_wrong_leads_to_its_fields_and_is_accessible(browser: Any, scene: Scene, colours: str) -> None:
+    with visiting(browser, color_scheme=colours) as page:
+        sign_in(page, scene, "admin")
+        page.goto(f"{scene.url}/deployments")
+        page.evaluate("document.querySelector('form[action=\"/deployments\"]').noValidate = true")
+        page.fill("#name", "shop")
+        page.fill("#every_hours", "9000")
+        with page.expect_navigation() as answer:
+            page.click("text=Watch it")
+        assert answer.value.status == 422
+        assert page.input_value("#name") == "shop"
+        assert page.input_value("#every_hours") == "9000"
+        page.click(".notice >> text=Check it every")
+        assert page.url.endswith("#every_hours")
+        expect_accessible(page)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -196,3 +197,14 @@ def test_request_is_done_by_a_removal_and_recipients_are_told(tmp_path: Path, te
         ordered = officer.make_step(case_id, "retest", encoder=deployment)
         where = ordered.headers["location"].partition("?")[0]
         assert officer.get(f"{where}.json").json()["deployment"] == scene.deployment
+
+
+def test_every_word_that_pages_explain_is_in_the_glossary_and_every_word_of_it_on_a_page() -> None:
+    from ireu_governance.portal.glossary import TERMS
+    from ireu_governance.portal.rendering import TEMPLATES
+
+    used = set()
+    for path in TEMPLATES.glob("*.html"):
+        for call in re.findall(r"(?:meanings|explain)\(([^)*]+)\)", path.read_text(encoding="utf-8")):
+            used |= set(re.findall(r'"([^"]+)"', call))
+    assert used == set(TERMS)

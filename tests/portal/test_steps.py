@@ -21,13 +21,13 @@ def test_step_that_is_for_ever_wants_to_be_confirmed(scene: Scene, officer: Visi
 def test_refusal_without_a_ground_is_explained(scene: Scene, officer: Visit) -> None:
     answer = officer.make_step(scene.waiting, "refuse")
     assert answer.status_code == 422
-    assert "A refusal needs a ground" in answer.text
+    assert "Choose at least one of the list." in answer.text
 
 
 def test_extension_wants_a_reason_and_is_not_offered_once_the_time_is_over(scene: Scene, officer: Visit) -> None:
     answer = officer.make_step(scene.waiting, "extend")
     assert answer.status_code == 422
-    assert "The reason was not said." in answer.text
+    assert "Nothing was chosen. Choose one of the list." in answer.text
     assert f"/cases/{scene.waiting}/steps/extend" in officer.get(f"/cases/{scene.waiting}").text
     assert f"/cases/{scene.overdue}/steps/extend" not in officer.get(f"/cases/{scene.overdue}").text
 

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from fixtures.watched import House, open_house
 
+from ireu_governance.core.errors import ErrorCode, ServiceError
+from ireu_governance.jobs.queue import JobStatus
+
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
@@ -117,10 +120,35 @@ def test_cancelled_check_is_said_in_words_and_changes_no_verdict(house: House) -
     job = house.ask("POST", f"/v1/deployments/{live['id']}/checks").headers["Location"].rsplit("/", 1)[-1]
     assert "Under way" in words(house, f"/deployments/{live['id']}")
     house.ask("DELETE", f"/v1/verifications/{job}")
+    text = words(house, f"/deployments/{live['id']}")
+    assert "– Cancelled a worker will confirm it" in text
+    assert "Under way" not in text
     house.watch.tick()
     text = words(house, f"/deployments/{live['id']}")
+    assert "a worker will confirm it" not in text
     assert "– Cancelled" in text
     assert "✓ Holds Nobody who was removed" in text
     text = words(house, f"/jobs/{job}")
     assert "– Cancelled Somebody cancelled it, so that it came to no verdict." in text
     assert "portraits-live" in text
+
+
+def test_check_of_which_the_queue_knows_nothing_now_is_under_way(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    live = house.add()
+    house.pass_time(minutes=1)
+    house.ask("POST", f"/v1/deployments/{live['id']}/checks")
+
+    def fail(_: str) -> None:
+        raise ServiceError("The queue is not there.", code=ErrorCode.QUEUE_UNAVAILABLE)
+
+    monkeypatch.setattr(house.service.context.queue, "get", fail)
+    assert "Under way" in words(house, f"/deployments/{live['id']}")
+
+
+def test_check_that_has_ended_and_is_not_noted_yet_says_so(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    live = house.add()
+    job = house.ask("POST", f"/v1/deployments/{live['id']}/checks").headers["Location"].rsplit("/", 1)[-1]
+    queue = house.service.context.queue
+    done = queue.get(job).model_copy(update={"status": JobStatus.DONE})
+    monkeypatch.setattr(queue, "get", lambda _: done)
+    assert "● Ended a worker will note what it found" in words(house, f"/deployments/{live['id']}")

@@ -29,7 +29,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Match
 from starlette.types import Scope
 
-from ireu_governance.api.catalogue import PROBLEM_KINDS, status_of
+from ireu_governance.api.catalogue import CODES_OF_STATUS, PROBLEM_KINDS, status_of
 from ireu_governance.api.context import context_of
 from ireu_governance.api.problems import Problem, problem
 from ireu_governance.core.errors import ErrorCode, IreuError
@@ -234,11 +234,20 @@ def _describe(error: Exception) -> tuple[int, str, str, str, dict[str, str]]:
     if isinstance(error, Problem):
         return error.status_code, error.code, error.detail, error.hint, dict(error.headers or {})
     if isinstance(error, HTTPException):
-        return error.status_code, ErrorCode.NOT_FOUND.value, str(error.detail), "", dict(error.headers or {})
+        code = CODES_OF_STATUS.get(error.status_code, ErrorCode.INPUT_MALFORMED)
+        return error.status_code, code.value, str(error.detail), "", dict(error.headers or {})
     if isinstance(error, IreuError):
         status = status_of(error)
         if status == 500:
             # Paths and settings of the machine stand in such messages; they are for its administrator.
             return status, error.code.value, "The service failed. Its log says what happened.", "", {}
         return status, error.code.value, error.message, error.hint, {"Retry-After": "5"} if status == 503 else {}
-    return 422, ErrorCode.INPUT_MALFORMED.value, "The address or the form holds something that cannot be read.", "", {}
+    return 422, ErrorCode.INPUT_MALFORMED.value, _address_words(error), "Follow a link of these pages to it.", {}
+
+
+def _address_words(error: Exception) -> str:
+    # Forms say themselves what is wrong with them (`ireu_governance.portal.forms`), so that this is an address.
+    found = error.errors()[:5] if isinstance(error, RequestValidationError) else []
+    parts = [f"“{str(each['loc'][-1])[:40].replace('_', ' ')}”" for each in found if each.get("loc")]
+    where = f" in the part {' and '.join(parts)}" if parts else ""
+    return f"There can be nothing at this address: it holds something{where} that is too long, too large or misspelt."

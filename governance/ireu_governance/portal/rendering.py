@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from functools import lru_cache
@@ -14,6 +15,8 @@ from ireu_governance.__about__ import __version__
 from ireu_governance.core.errors import InputError
 from ireu_governance.core.times import parse_time
 from ireu_governance.portal.assets import address_of_asset
+from ireu_governance.portal.forms import problem_of
+from ireu_governance.portal.glossary import explain
 from ireu_governance.portal.wording import badge_of, kind_words, problem_words, stamp_of_all, summary_words
 from ireu_governance.reports.figures import count, decimal, moment, percent, visible
 from ireu_governance.reports.words import EVENTS
@@ -21,6 +24,7 @@ from ireu_governance.reports.words import EVENTS
 __all__ = ["TEMPLATES", "render"]
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
+_ISO_DAY: Final = re.compile(r"\b20[0-9]{2}-[0-9]{2}-[0-9]{2}\b")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -50,6 +54,8 @@ def _environment() -> Environment:
         badge_of=badge_of,
         stamp_of_all=stamp_of_all,
         event_words=EVENTS,
+        problem_of=problem_of,
+        explain=explain,
     )
     environment.filters.update(
         decimal=decimal,
@@ -60,7 +66,7 @@ def _environment() -> Environment:
         minute=minute,
         kind_words=kind_words,
         problem_words=problem_words,
-        summary_words=summary_words,
+        summary_words=_summary,
         grouped=lambda number: f"{number:,}",
     )
     return environment
@@ -73,6 +79,10 @@ def day(value: str | date) -> str:
     except (InputError, ValueError):
         return str(value)
     return f"{found.day} {_MONTHS[found.month - 1]} {found.year}"
+
+
+def _summary(summary: str) -> str:
+    return _ISO_DAY.sub(lambda found: day(found[0]), summary_words(summary))
 
 
 def minute(value: str) -> str:

@@ -19,6 +19,7 @@ from ireu_governance.api.auth import ANONYMOUS, Caller, any_caller
 from ireu_governance.api.context import Context, ContextOf
 from ireu_governance.api.problems import Problem, problem
 from ireu_governance.core.errors import ErrorCode
+from ireu_governance.portal.forms import read_form
 from ireu_governance.service.access import Role, Scope, scopes_of
 from ireu_governance.service.sessions import LIFETIME_S, Session, Sessions
 
@@ -139,6 +140,7 @@ async def form_visitor_of(request: Request, context: ContextOf) -> Visitor:
     Raises:
         SignInNeeded: They are not signed in (any more).
         Problem: The form came from elsewhere, or does not carry their token.
+        InputError: It cannot be read.
     """
     expect_own_page(request, context)
     from starlette.concurrency import run_in_threadpool
@@ -146,7 +148,7 @@ async def form_visitor_of(request: Request, context: ContextOf) -> Visitor:
     visitor = await run_in_threadpool(visitor_of, request, context)
     if not visitor.form_token:
         raise SignInNeeded
-    given = (await request.form(max_files=0, max_fields=50)).get(FORM_TOKEN, "")
+    given = (await read_form(request)).get(FORM_TOKEN, "")
     if not isinstance(given, str) or not hmac.compare_digest(given.encode(), visitor.form_token.encode()):
         raise problem(
             403,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel
 
 from ireu_governance.api.context import Context
+from ireu_governance.core.errors import InputError, IreuError
+from ireu_governance.jobs.queue import FINISHED, JobStatus
 from ireu_governance.portal.encoders import EncoderChoice, describe_source
 from ireu_governance.service.alerts import Alert, Alerts
 from ireu_governance.service.case_views import CaseFile
@@ -23,12 +25,16 @@ __all__ = [
     "checks_of",
     "deployment_choices",
     "deployments_of",
+    "recent_checks",
     "source_of_deployment",
     "view_of_alert",
-    "view_of_check",
     "view_of_deployment",
     "watch_of_case",
 ]
+
+
+_CHECKS: Final = 100
+_ASKED: Final = 20  # of checks without an outcome; there are a few
 
 
 class DeploymentView(BaseModel):
@@ -64,9 +70,21 @@ class DeploymentView(BaseModel):
 
 
 class CheckView(BaseModel):
-    """A check of a deployment; `job` is the number of its re-test."""
+    """A check of a deployment.
+
+    Attributes:
+        job: Number of its re-test.
+        state: ``noted`` with its outcome; before that ``under-way``, or ``cancelled`` or ``ended`` when the queue says
+            so and no worker has noted it yet.
+        cause: Why it was made.
+        created_at: When it was asked for.
+        finished_at: When its outcome was noted; None before.
+        verdict: What came out.
+        note: Why nothing came out.
+    """
 
     job: str
+    state: str
     cause: str
     created_at: str
     finished_at: str | None
@@ -142,10 +160,40 @@ def view_of_deployment(found: Deployment, *, open_alerts: int = 0) -> Deployment
     )
 
 
-def view_of_check(check: Check) -> CheckView:
-    """Return a check as it is shown."""
+def recent_checks(context: Context, deployment: str) -> list[CheckView]:
+    """Return the last checks of a deployment, the newest first, with what the queue says of those without outcome.
+
+    A worker notes outcomes when it looks; until then only the queue knows that a check was cancelled or has ended.
+
+    Args:
+        context: The service.
+        deployment: Number of the deployment.
+    """
+    found = checks_of(context).list(deployment, limit=_CHECKS)
+    states = _states(context, [each.job for each in found if each.finished_at is None][:_ASKED])
+    return [_view_of_check(each, states.get(each.job, "under-way")) for each in found]
+
+
+def _states(context: Context, jobs: list[str]) -> dict[str, str]:
+    states: dict[str, str] = {}
+    for job in jobs:
+        try:
+            status = context.queue.get(job).status
+        except InputError:
+            continue  # not submitted yet
+        except IreuError:
+            break  # the queue does not answer: the page is shown without it
+        if status is JobStatus.CANCELLED:
+            states[job] = "cancelled"
+        elif status in FINISHED:
+            states[job] = "ended"
+    return states
+
+
+def _view_of_check(check: Check, state: str) -> CheckView:
     return CheckView(
         job=check.job,
+        state=state if check.finished_at is None else "noted",
         cause=check.cause,
         created_at=check.created_at,
         finished_at=check.finished_at,

@@ -9,6 +9,7 @@ from typing import Final
 from ireu_governance.api.catalogue import PROBLEM_KINDS
 from ireu_governance.core.status import CertificateStatus
 from ireu_governance.core.verdict import Outcome, RetestVerdict, Verdict
+from ireu_governance.ledger.certificate_standing import UNUSABLE
 from ireu_governance.reports.words import OUTCOMES, RETESTS, VERDICTS, Stamp
 
 __all__ = [
@@ -58,6 +59,7 @@ _STATES: Final = {
     CertificateStatus.SUPERSEDED.value: Stamp("–", "Superseded", "open"),
     CertificateStatus.REVOKED.value: Stamp("✗", "Revoked", "bad"),
     CertificateStatus.EXPIRED.value: Stamp("–", "Expired", "open"),
+    UNUSABLE: Stamp("✗", "Unusable", "bad", "It does not hold: a key that it rests on was revoked, or it is damaged."),
     # Requests
     "received": Stamp("●", "Received", "open"),
     "accepted": Stamp("●", "Accepted", "open"),
@@ -70,6 +72,7 @@ _STATES: Final = {
     "running": Stamp("▶", "Running", "open"),
     "under-way": Stamp("●", "Under way", "open"),
     "failed": Stamp("✗", "Failed", "bad"),
+    "ended": Stamp("●", "Ended", "open"),
     "cancelled": Stamp("–", "Cancelled", "open", "Somebody cancelled it, so that it came to no verdict."),
     # Alerts and deployments
     "open": Stamp("!", "Open", "bad"),

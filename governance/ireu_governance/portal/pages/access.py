@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Form, Path, Request
+from fastapi import Path, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
 from ireu_governance.api.catalogue import status_of
 from ireu_governance.api.context import Context, ContextOf
-from ireu_governance.core.errors import InputError, IreuError
+from ireu_governance.core.errors import IreuError
+from ireu_governance.portal.forms import Typed, TypedForm
 from ireu_governance.portal.page import go, page_router, show, twin
 from ireu_governance.portal.visitors import FormVisitor, Visitor, VisitorOf
 from ireu_governance.service.access import MAX_DAYS, NewKey, Role, Scope
@@ -52,18 +53,20 @@ def make_key(
     request: Request,
     context: ContextOf,
     visitor: FormVisitor,
-    role: Annotated[Role, Form()],
-    name: Annotated[str, Form(max_length=64)] = "",
-    days: Annotated[str, Form(max_length=5, pattern=r"^[0-9]*$")] = "",
+    typed: TypedForm,
 ) -> Response:
     """Make a key, and show it this once."""
     visitor.expect(Scope.ADMIN)
     try:
-        made = context.keys.create(role=role, name=name.strip() or None, days=int(days) if days else None)
+        role = typed.one_of("role", "Role", [each.value for each in Role])
+        name = typed.text("name", "Name", most=64)
+        days = typed.number("days", "Ends after … days", least=1, most=MAX_DAYS)
+        typed.expect_right()
+        made = context.keys.create(role=Role(role), name=name or None, days=days)
     except IreuError as error:
         if status_of(error) == 500:
             raise
-        return _show(request, context, visitor, error=error)
+        return _show(request, context, visitor, error=error, typed=typed)
     # Not a redirect: the key is nowhere but in this answer.
     return _show(request, context, visitor, made=made)
 
@@ -72,21 +75,25 @@ def make_key(
 def ask_to_revoke(request: Request, context: ContextOf, visitor: VisitorOf, prefix: Prefix) -> Response:
     """Ask whether a key shall end."""
     visitor.expect(Scope.ADMIN)
-    names: dict[str, Any] = {"key": _listed(context, context.keys.get(prefix)), "own": _own(visitor) == prefix}
-    return show(request, visitor, "access_revoke.html", names, title="Revoke an access key", has_twin=False)
+    return _show_revocation(request, context, visitor, prefix)
 
 
 @router.post("/access/{prefix}/revocation")
-def revoke_key(context: ContextOf, visitor: FormVisitor, prefix: Prefix) -> Response:
+def revoke_key(request: Request, context: ContextOf, visitor: FormVisitor, prefix: Prefix) -> Response:
     """End a key at once."""
     visitor.expect(Scope.ADMIN)
     if _own(visitor) == prefix:
-        raise InputError(
-            "This is the key that you are signed in with.",
-            hint="Sign in with another administrator's key to revoke it, or use: ireu access revoke",
-        )
+        return _show_revocation(request, context, visitor, prefix, status=422)  # the page says what to do instead
     context.keys.revoke(prefix)
     return go("/access", message="key-revoked")
+
+
+def _show_revocation(
+    request: Request, context: Context, visitor: Visitor, prefix: str, *, status: int = 200
+) -> Response:
+    names: dict[str, Any] = {"key": _listed(context, context.keys.get(prefix)), "own": _own(visitor) == prefix}
+    title = "Revoke an access key"
+    return show(request, visitor, "access_revoke.html", names, title=title, status=status, has_twin=False)
 
 
 def _own(visitor: Visitor) -> str:
@@ -112,6 +119,7 @@ def _show(
     *,
     made: NewKey | None = None,
     error: IreuError | None = None,
+    typed: Typed | None = None,
 ) -> Response:
     model = AccessList(keys=[_listed(context, each) for each in context.keys.list()])
     return show(
@@ -123,6 +131,7 @@ def _show(
         status=200 if error is None else status_of(error),
         made=made,
         failure=error,
+        given={name: typed.raw(name) if typed else "" for name in ("role", "name", "days")},
         roles=[each.value for each in Role],
         max_days=MAX_DAYS,
     )

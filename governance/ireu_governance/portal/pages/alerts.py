@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from fastapi import Form, Path, Query, Request
+from fastapi import Path, Query, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
 from ireu_governance.api.context import ContextOf
+from ireu_governance.portal.forms import TypedForm
 from ireu_governance.portal.page import go, page_router, show, twin
 from ireu_governance.portal.places import own_path
 from ireu_governance.portal.visitors import FormVisitor, VisitorOf
@@ -54,9 +55,9 @@ def acknowledge_alert(
     context: ContextOf,
     visitor: FormVisitor,
     alert_id: Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")],
-    back: Annotated[str, Form(max_length=2000)] = "/alerts",
+    typed: TypedForm,
 ) -> Response:
     """Say that somebody knows of an alert."""
     visitor.expect(Scope.WRITE)
     alerts_of(context).acknowledge(alert_id, by=visitor.caller.id)
-    return go(own_path(back, "/alerts"), message="alert-acknowledged")
+    return go(own_path(typed.raw("back"), "/alerts"), message="alert-acknowledged")

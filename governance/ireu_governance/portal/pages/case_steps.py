@@ -5,20 +5,21 @@ Also the evidence pack, which anybody may take home who may see the case.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date
-from typing import Annotated, Any, Final, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final
 
-from fastapi import Depends, Form, Path, Request
+from fastapi import Path, Request
 from starlette.responses import Response
 
 from ireu_governance.api.caching import cacheable
 from ireu_governance.api.catalogue import status_of
 from ireu_governance.api.context import Context, ContextOf
-from ireu_governance.core.errors import InputError, IreuError
+from ireu_governance.core.errors import IreuError
 from ireu_governance.core.grounds import EXTENSIONS, GROUNDS, REFUSALS
 from ireu_governance.jobs.orders import expect_cases, parse_order, submit_verification
+from ireu_governance.ledger.requests import Requests
 from ireu_governance.portal.encoders import list_encoders, read_encoder
+from ireu_governance.portal.forms import Typed, TypedForm
 from ireu_governance.portal.once import do_once, new_number
 from ireu_governance.portal.page import go, page_router, show
 from ireu_governance.portal.pages.cases import CaseId
@@ -32,50 +33,11 @@ __all__ = ["router"]
 router = page_router()
 
 StepName = Annotated[str, Path(pattern=r"^[a-z]{1,20}$")]
-Given = TypeVar("Given", int, str)
-_CODE: Final = r"^[a-z0-9:-]{1,60}$"
-
-
-@dataclass(frozen=True)
-class StepForm:
-    """What the forms of the steps send; each step looks at its own fields.
-
-    Attributes:
-        grounds: Legal grounds by code.
-        on: The day on which it happened; empty for today.
-        removal: Entry of a removal.
-        recipients: How many were told.
-        encoder: A choice of the list, or ``other``.
-        other: Where another encoder is.
-        number: Of the form, so that one that is sent twice does its work once.
-        confirmed: Whether who sends it knows that it is for ever.
-    """
-
-    grounds: tuple[str, ...]
-    on: date | None
-    removal: int | None
-    recipients: int | None
-    encoder: str
-    other: str
-    number: str
-    confirmed: bool
-
-
-def _step_form(
-    grounds: Annotated[list[Annotated[str, Form(pattern=_CODE)]] | None, Form(max_length=20)] = None,
-    on: Annotated[str, Form(max_length=10)] = "",
-    removal: Annotated[int | None, Form(ge=0, le=2**53 - 1)] = None,
-    recipients: Annotated[int | None, Form(ge=0, le=2**31)] = None,
-    encoder: Annotated[str, Form(max_length=600)] = "",
-    other: Annotated[str, Form(max_length=600)] = "",
-    number: Annotated[str, Form(max_length=32)] = "",
-    confirmed: Annotated[str, Form(max_length=3)] = "",
-) -> StepForm:
-    try:
-        day = date.fromisoformat(on) if on else None
-    except ValueError:
-        raise InputError("The day is none.", hint="Write it as 2026-11-23.") from None
-    return StepForm(tuple(grounds or ()), day, removal, recipients, encoder, other, number, confirmed == "yes")
+_LISTS: Final[Mapping[str, Mapping[str, str]]] = {"accept": GROUNDS, "refuse": REFUSALS, "extend": EXTENSIONS}
+_SIMPLE: Final = ("certificate", "publish", "withdraw")
+_SHOWN_AGAIN: Final = ("on", "removal", "recipients", "encoder", "other")
+_MAX_TOLD: Final = 2**31
+_MAX_PLACE: Final = 500
 
 
 @router.get("/cases/{case_id}/pack")
@@ -106,65 +68,88 @@ def make_step(
     visitor: FormVisitor,
     case_id: CaseId,
     name: StepName,
-    form: Annotated[StepForm, Depends(_step_form)],
+    typed: TypedForm,
 ) -> Response:
     """Do it, and lead to where its result is seen."""
     file = _open(context, visitor, case_id)
     step = find_step(name, file, visitor)
     try:
-        if step.is_final and not form.confirmed:
-            raise InputError("It was not confirmed, so that nothing was done.", hint="Tick the box above the button.")
-        what = f"{name} {case_id}"
-        where = do_once(context, visitor, form.number, what, lambda: _make(context, file, step, form))
+        work = _prepare(context, file, step, typed)
+        if step.is_final:
+            typed.confirmed()
+        typed.expect_right()
+        where = do_once(context, visitor, typed.raw("number"), f"{name} {case_id}", work)
     except IreuError as error:
         if status_of(error) == 500:
             raise
-        return _show(request, context, visitor, file, step, error=error)
+        return _show(request, context, visitor, file, step, error=error, typed=typed)
     return go(where, message=step.message)
 
 
-def _make(context: Context, file: CaseFile, step: Step, form: StepForm) -> str:
-    cases, case_id = context.record.cases, file.case_id
-    where = f"/cases/{case_id}"
+def _prepare(context: Context, file: CaseFile, step: Step, typed: Typed) -> Callable[[], str]:
+    """Read the fields of a step, and return what does it; what is wrong with them is in `typed` then."""
+    case_id = file.case_id
     if step.name == "retest":
-        return f"/jobs/{_order_retest(context, case_id, form)}"
+        return _prepare_retest(context, file, typed)
+    if step.name in _SIMPLE:
+        return lambda: _make(context, step, case_id)
+    day = typed.day("on", "Day on which it happened")
+    if step.name == "done":
+        removals = [str(each.entry) for each in file.removals]
+        removal = typed.one_of("removal", "Removal that answered it", removals)
+        return lambda: _record(context, case_id, lambda desk: desk.done(case_id, removal_seq=int(removal), on=day))
+    if step.name == "inform":
+        told = typed.number("recipients", "How many recipients were told", least=0, most=_MAX_TOLD, needed=True)
+        return lambda: _record(context, case_id, lambda desk: desk.inform(case_id, recipients=told or 0, on=day))
+    if step.name == "extend":
+        reason = typed.one_of("grounds", "Reason", EXTENSIONS)
+        return lambda: _record(context, case_id, lambda desk: desk.extend(case_id, reason=reason, on=day))
+    grounds = typed.some_of("grounds", "Grounds", _LISTS[step.name], needed=step.name == "refuse")
+    if step.name == "accept":
+        return lambda: _record(context, case_id, lambda desk: desk.accept(case_id, grounds=grounds, on=day))
+    return lambda: _record(context, case_id, lambda desk: desk.refuse(case_id, grounds=grounds, on=day))
+
+
+def _make(context: Context, step: Step, case_id: str) -> str:
     if step.name == "certificate":
         context.record.certificates.issue(case_id=case_id)
     elif step.name == "publish":
-        cases.publish(case_id)
-    elif step.name == "withdraw":
-        cases.withdraw(case_id)
+        context.record.cases.publish(case_id)
     else:
-        with cases.requests() as requests:
-            if step.name == "accept":
-                requests.accept(case_id, grounds=form.grounds, on=form.on)
-            elif step.name == "refuse":
-                requests.refuse(case_id, grounds=form.grounds, on=form.on)
-            elif step.name == "extend":
-                requests.extend(case_id, reason=_given(next(iter(form.grounds), None), "The reason"), on=form.on)
-            elif step.name == "done":
-                requests.done(case_id, removal_seq=_given(form.removal, "Which removal it was"), on=form.on)
-            else:
-                requests.inform(case_id, recipients=_given(form.recipients, "How many were told"), on=form.on)
-    return where
+        context.record.cases.withdraw(case_id)
+    return f"/cases/{case_id}"
 
 
-def _given(value: Given | None, what: str) -> Given:
-    if value is None:
-        raise InputError(f"{what} was not said.")
-    return value
+def _record(context: Context, case_id: str, work: Callable[[Requests], object]) -> str:
+    with context.record.cases.requests() as requests:
+        work(requests)
+    return f"/cases/{case_id}"
 
 
-def _order_retest(context: Context, case_id: str, form: StepForm) -> str:
-    deployment: str | None = None
-    if form.encoder.startswith("deployment:"):
-        deployment = form.encoder.removeprefix("deployment:")
-        source = source_of_deployment(context, deployment)
-    else:
-        source = read_encoder(form.other if form.encoder in ("", "other") else form.encoder).model_dump(mode="json")
-    order = parse_order({"cases": [case_id], "encoder": source, "deployment": deployment})
-    expect_cases(context.reader, order)
-    return submit_verification(context.queue, order, job_id=form.number)
+def _prepare_retest(context: Context, file: CaseFile, typed: Typed) -> Callable[[], str]:
+    """Read which encoder is meant; its place is looked at only when the test is ordered."""
+    chosen, other = typed.raw("encoder"), typed.text("other", "Where the other encoder is", most=_MAX_PLACE)
+    number = typed.raw("number")
+    if chosen.startswith("deployment:"):
+        among = [each.value for each in deployment_choices(context)]
+        chosen = typed.one_of("encoder", "Which encoder?", among)
+    elif chosen in ("", "other") and not other:
+        typed.refuse("other", "Another encoder", "No encoder was named. Choose one of the list, or say where it is.")
+    elif len(chosen) > _MAX_PLACE:
+        typed.refuse("encoder", "Which encoder?", "It is none of the list. Choose one that is.")
+
+    def order() -> str:
+        deployment: str | None = None
+        if chosen.startswith("deployment:"):
+            deployment = chosen.removeprefix("deployment:")
+            source = source_of_deployment(context, deployment)
+        else:
+            source = read_encoder(other if chosen in ("", "other") else chosen).model_dump(mode="json")
+        made = parse_order({"cases": [file.case_id], "encoder": source, "deployment": deployment})
+        expect_cases(context.reader, made)
+        return f"/jobs/{submit_verification(context.queue, made, job_id=number)}"
+
+    return order
 
 
 def _open(context: Context, visitor: Visitor, case_id: str) -> CaseFile:
@@ -172,13 +157,22 @@ def _open(context: Context, visitor: Visitor, case_id: str) -> CaseFile:
 
 
 def _show(
-    request: Request, context: Context, visitor: Visitor, file: CaseFile, step: Step, *, error: IreuError | None = None
+    request: Request,
+    context: Context,
+    visitor: Visitor,
+    file: CaseFile,
+    step: Step,
+    *,
+    error: IreuError | None = None,
+    typed: Typed | None = None,
 ) -> Response:
     names: dict[str, Any] = {
         "case": file,
         "step": step,
         "failure": error,
-        "grounds": {"accept": GROUNDS, "refuse": REFUSALS, "extend": EXTENSIONS}.get(step.name, {}),
+        "given": {name: typed.raw(name) if typed else "" for name in _SHOWN_AGAIN},
+        "chosen": typed.all_raw("grounds") if typed else (),
+        "grounds": _LISTS.get(step.name, {}),
         "encoders": list_encoders(context.workspace, file) if step.name == "retest" else [],
         "deployments": deployment_choices(context) if step.name == "retest" else [],
         "number": new_number(),

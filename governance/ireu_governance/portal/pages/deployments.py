@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Annotated, Final
 
-from fastapi import Form, Path, Request
+from fastapi import Path, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
@@ -14,6 +14,7 @@ from ireu_governance.api.context import Context, ContextOf
 from ireu_governance.core.errors import IreuError
 from ireu_governance.jobs.watching import submit_checks
 from ireu_governance.portal.encoders import read_encoder
+from ireu_governance.portal.forms import FormError, Typed, TypedForm
 from ireu_governance.portal.page import go, page_router, show, twin
 from ireu_governance.portal.visitors import FormVisitor, Visitor, VisitorOf
 from ireu_governance.portal.watching import (
@@ -23,8 +24,8 @@ from ireu_governance.portal.watching import (
     alerts_of,
     checks_of,
     deployments_of,
+    recent_checks,
     view_of_alert,
-    view_of_check,
     view_of_deployment,
 )
 from ireu_governance.service.access import Scope
@@ -37,6 +38,7 @@ router = page_router()
 
 _LOG: Final = logging.getLogger("ireu.service")
 
+_EMPTY: Final = {"name": "", "encoder": "", "every_hours": "24"}
 DeploymentId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 
 
@@ -66,21 +68,23 @@ def add_deployment(
     request: Request,
     context: ContextOf,
     visitor: FormVisitor,
-    name: Annotated[str, Form(max_length=64)],
-    encoder: Annotated[str, Form(max_length=600)],
-    every_hours: Annotated[int, Form(ge=1, le=MAX_HOURS)] = 24,
+    typed: TypedForm,
 ) -> Response:
     """Watch an encoder from now on."""
     visitor.expect(Scope.WRITE)
     try:
+        name = typed.text("name", "Name of the place", most=64, needed=True)
+        encoder = typed.text("encoder", "Where its encoder is", most=500, needed=True)
+        hours = typed.number("every_hours", "Check it every … hours", least=1, most=MAX_HOURS, needed=True)
+        typed.expect_right()
         source = read_encoder(encoder).model_dump(mode="json", exclude_none=True)
         found = deployments_of(context).add(
-            name=name.strip(), source=source, every_hours=every_hours, owner=visitor.caller.id
+            name=name, source=source, every_hours=hours or MAX_HOURS, owner=visitor.caller.id
         )
     except IreuError as error:
         if status_of(error) == 500:
             raise
-        return _show_list(request, context, visitor, error=error, given={"name": name, "encoder": encoder})
+        return _show_list(request, context, visitor, error=error, typed=typed)
     _record(context)
     return go(f"/deployments/{found.id}", message="deployment-added")
 
@@ -89,12 +93,18 @@ def add_deployment(
 def show_deployment(request: Request, context: ContextOf, visitor: VisitorOf, deployment_id: DeploymentId) -> Response:
     """Show a deployment and what its checks found."""
     visitor.expect(Scope.READ)
+    return _show_one(request, context, visitor, deployment_id)
+
+
+def _show_one(
+    request: Request, context: Context, visitor: Visitor, deployment_id: str, *, error: IreuError | None = None
+) -> Response:
     found = deployments_of(context).get(deployment_id)
     alerts = alerts_of(context).list(deployment=deployment_id, limit=50)
     standing = sum(each.state != "resolved" for each in alerts)
     model = DeploymentModel(
         deployment=view_of_deployment(found, open_alerts=standing),
-        checks=[view_of_check(each) for each in checks_of(context).list(deployment_id, limit=100)],
+        checks=recent_checks(context, deployment_id),
         alerts=[view_of_alert(each, {found.id: found.name}) for each in alerts],
     )
     ended = [each for each in model.checks if each.verdict not in (None, "cancelled")]
@@ -105,6 +115,9 @@ def show_deployment(request: Request, context: ContextOf, visitor: VisitorOf, de
         "deployment.html",
         model,
         title=f"Deployment {found.name}",
+        status=200 if error is None else status_of(error),
+        has_twin=error is None,
+        failure=error,
         case_ids=None if found.cases == "all" else list(found.cases),
         failed=ended[0] if found.verdict == "check-failed" and ended else None,
         reached=next((each for each in ended if each.verdict != "check-failed"), None),
@@ -123,13 +136,15 @@ def check_deployment(context: ContextOf, visitor: FormVisitor, deployment_id: De
 
 @router.post("/deployments/{deployment_id}/pause")
 def pause_deployment(
-    context: ContextOf,
-    visitor: FormVisitor,
-    deployment_id: DeploymentId,
-    paused: Annotated[str, Form(pattern=r"^(yes|no)$")],
+    request: Request, context: ContextOf, visitor: FormVisitor, deployment_id: DeploymentId, typed: TypedForm
 ) -> Response:
     """Leave a deployment alone, or watch it again."""
     visitor.expect(Scope.WRITE)
+    try:
+        paused = typed.one_of("paused", "Pause, or resume", ("yes", "no"))
+        typed.expect_right()
+    except FormError as error:
+        return _show_one(request, context, visitor, deployment_id, error=error)
     deployments_of(context).change(deployment_id, paused=paused == "yes")
     return go(f"/deployments/{deployment_id}", message="deployment-paused" if paused == "yes" else "deployment-resumed")
 
@@ -165,7 +180,7 @@ def _show_list(
     visitor: Visitor,
     *,
     error: IreuError | None = None,
-    given: dict[str, str] | None = None,
+    typed: Typed | None = None,
 ) -> Response:
     alerts = alerts_of(context).list(state="open", limit=200)
     model = DeploymentList(
@@ -182,6 +197,6 @@ def _show_list(
         title="Deployments",
         status=200 if error is None else status_of(error),
         failure=error,
-        given=given or {"name": "", "encoder": ""},
+        given={name: typed.raw(name) if typed else value for name, value in _EMPTY.items()},
         max_hours=MAX_HOURS,
     )

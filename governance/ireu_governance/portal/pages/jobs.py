@@ -13,6 +13,7 @@ from ireu_governance.api.context import Context, ContextOf
 from ireu_governance.core.errors import ErrorCode, InputError
 from ireu_governance.jobs.orders import KIND, RECEIPT, VerificationResult, parse_order
 from ireu_governance.jobs.queue import JobState, unknown_job
+from ireu_governance.jobs.receipts import remake_receipt
 from ireu_governance.portal.encoders import describe_source
 from ireu_governance.portal.page import go, page_router, show, twin
 from ireu_governance.portal.visitors import FormVisitor, VisitorOf
@@ -83,18 +84,28 @@ def list_jobs(
 def get_receipt(request: Request, context: ContextOf, visitor: VisitorOf, job_id: JobId) -> Response:
     """Return the receipt of a re-test as a file."""
     visitor.expect(Scope.READ)
-    _find(context, job_id)
-    text = context.queue.attachment(job_id, RECEIPT)
-    if text is None:
+    data = _receipt(context, job_id)
+    if data is None:
         raise InputError(
             "There is no receipt of this re-test.",
             hint="There is one once it is done, and what it recorded is published.",
             code=ErrorCode.JOB_UNFINISHED,
         )
     headers = {"Content-Disposition": f'attachment; filename="receipt-{job_id[:8]}.json"'}
-    return cacheable(
-        request, text.encode(), media_type=_RECEIPT_TYPE, cache_control="private, no-cache", headers=headers
-    )
+    return cacheable(request, data, media_type=_RECEIPT_TYPE, cache_control="private, no-cache", headers=headers)
+
+
+def _receipt(context: Context, job_id: str) -> bytes | None:
+    try:
+        _find(context, job_id)
+    except InputError as error:
+        # A job that was removed long after its end; what it recorded is in the log.
+        remade = remake_receipt(context.workspace, context.reader, context.record.index, job=job_id)
+        if error.code is not ErrorCode.JOB_UNKNOWN or remade is None:
+            raise
+        return remade
+    text = context.queue.attachment(job_id, RECEIPT)
+    return None if text is None else text.encode()
 
 
 @twin(router, "/jobs/{job_id}")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import Form, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from ireu_governance.api.catalogue import status_of
 from ireu_governance.api.context import ContextOf
-from ireu_governance.core.errors import InputError, IreuError
+from ireu_governance.core.errors import IreuError
 from ireu_governance.ledger.requests import MAX_TEXT_BYTES
+from ireu_governance.portal.forms import TypedForm
 from ireu_governance.portal.once import do_once, new_number
 from ireu_governance.portal.page import go, page_router, show, twin
 from ireu_governance.portal.visitors import FormVisitor, Visitor, VisitorOf
@@ -51,31 +51,26 @@ def record(
     request: Request,
     context: ContextOf,
     visitor: FormVisitor,
-    text: Annotated[str, Form(max_length=MAX_TEXT_BYTES)] = "",
-    received: Annotated[str, Form(max_length=10)] = "",
-    number: Annotated[str, Form(max_length=32)] = "",
+    typed: TypedForm,
 ) -> Response:
     """Seal who asked in the vault, and record that a request was received."""
     visitor.expect(Scope.WRITE)
 
-    def work() -> str:
-        with context.record.cases.requests() as requests:
-            return f"/cases/{requests.add(text, received=_day(received)).case_id}"
-
     try:
-        where = do_once(context, visitor, number, "request", work)
+        text = typed.text("text", "Who asked, and how to answer them", most=MAX_TEXT_BYTES, needed=True)
+        received = typed.day("received", "Day of receipt")
+        typed.expect_right()
+
+        def work() -> str:
+            with context.record.cases.requests() as requests:
+                return f"/cases/{requests.add(text, received=received).case_id}"
+
+        where = do_once(context, visitor, typed.raw("number"), "request", work)
     except IreuError as error:
         if status_of(error) == 500:
             raise
-        return _show(request, visitor, error=error, text=text, received=received)
+        return _show(request, visitor, error=error, text=typed.raw("text"), received=typed.raw("received"))
     return go(where, message="request-received")
-
-
-def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError:
-        raise InputError("The day is none.", hint="Write it as 2026-11-23.") from None
 
 
 def _show(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import Form, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from ireu_governance.api.catalogue import status_of
 from ireu_governance.api.context import Context, ContextOf
-from ireu_governance.core.errors import InputError, IreuError
-from ireu_governance.core.status import REASONS
+from ireu_governance.core.errors import IreuError
+from ireu_governance.portal.forms import Typed, TypedForm
 from ireu_governance.portal.once import do_once, new_number
 from ireu_governance.portal.page import go, page_router, show
 from ireu_governance.portal.pages.certificate import CertificateId
@@ -37,29 +35,28 @@ def revoke_certificate(
     context: ContextOf,
     visitor: FormVisitor,
     certificate_id: CertificateId,
-    reason: Annotated[str, Form(max_length=40)] = "",
-    replaced_by: Annotated[str, Form(pattern=r"^([0-9a-f]{32})?$")] = "",
-    number: Annotated[str, Form(max_length=32)] = "",
-    confirmed: Annotated[str, Form(max_length=3)] = "",
+    typed: TypedForm,
 ) -> Response:
     """Record that a certificate counts no more, and lead to it."""
     visitor.expect(Scope.WRITE)
     where = f"/certificates/{certificate_id}"
 
-    def work() -> str:
-        context.record.certificates.revoke(certificate_id, reason=reason, replaced_by=replaced_by or None)
-        return where
-
     try:
-        if reason not in REASONS:
-            raise InputError("The reason was not said.", hint="Choose one of the list.")
-        if confirmed != "yes":
-            raise InputError("It was not confirmed, so that nothing was done.", hint="Tick the box above the button.")
-        do_once(context, visitor, number, f"revocation {certificate_id}", work)
+        reason = typed.one_of("reason", "Why?", REVOCATIONS)
+        others = [each.id for each in _others(context, certificate_id)]
+        replaced_by = typed.one_of("replaced_by", "Certificate that takes its place", others, needed=False)
+        typed.confirmed()
+        typed.expect_right()
+
+        def work() -> str:
+            context.record.certificates.revoke(certificate_id, reason=reason, replaced_by=replaced_by or None)
+            return where
+
+        do_once(context, visitor, typed.raw("number"), f"revocation {certificate_id}", work)
     except IreuError as error:
         if status_of(error) == 500:
             raise
-        return _show(request, context, visitor, certificate_id, error=error, reason=reason, replaced_by=replaced_by)
+        return _show(request, context, visitor, certificate_id, error=error, typed=typed)
     return go(where, message="certificate-revoked")
 
 
@@ -70,8 +67,7 @@ def _show(
     certificate_id: str,
     *,
     error: IreuError | None = None,
-    reason: str = "",
-    replaced_by: str = "",
+    typed: Typed | None = None,
 ) -> Response:
     desk = context.record.certificates
     found = desk.find(certificate_id)
@@ -79,8 +75,8 @@ def _show(
         "certificate": desk.lines([found])[0],
         "others": _others(context, certificate_id),
         "reasons": REVOCATIONS,
-        "chosen": reason,
-        "replaced_by": replaced_by,
+        "chosen": typed.raw("reason") if typed else "",
+        "replaced_by": typed.raw("replaced_by") if typed else "",
         "failure": error,
         "number": new_number(),
     }

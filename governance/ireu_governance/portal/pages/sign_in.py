@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import Form, Query, Request
+from fastapi import Query, Request
 from starlette.responses import Response
 
+from ireu_governance.api.catalogue import status_of
 from ireu_governance.api.context import Context, ContextOf
 from ireu_governance.api.gate import address_of
+from ireu_governance.core.errors import InputError
 from ireu_governance.portal.attempts import Attempts
+from ireu_governance.portal.forms import FormError, TypedForm
 from ireu_governance.portal.page import go, page_router, show
 from ireu_governance.portal.places import own_path
 from ireu_governance.portal.visitors import (
@@ -47,19 +50,24 @@ def sign_in(
     request: Request,
     context: ContextOf,
     visitor: VisitorOf,
-    key: Annotated[str, Form(max_length=_MAX_KEY)] = "",
-    back: Annotated[str, Form(max_length=2000)] = _HOME,
+    typed: TypedForm,
 ) -> Response:
     """Sign somebody in who shows an access key."""
     expect_own_page(request, context)
     address = address_of(request.scope, context.settings.trusted_proxies)
     attempts = _attempts(context)
     attempts.expect_few(address)
-    found = context.keys.authenticate(key.strip())
+    back = typed.raw("back")
+    try:
+        key = typed.text("key", "Access key", most=_MAX_KEY, needed=True)
+        typed.expect_right()
+    except FormError as error:  # no attempt: nobody guesses a key by what cannot be one
+        return _show(request, context, visitor, back, error=error, status=status_of(error))
+    found = context.keys.authenticate(key)
     if found is None:
         attempts.note_failure(address)
-        message = "This access key does not count: it is unknown, has expired, or was revoked."
-        return _show(request, context, visitor, back, message=message, status=403)
+        refused = InputError("This access key does not count: it is unknown, has expired, or was revoked.")
+        return _show(request, context, visitor, back, error=refused, status=403)
     # A new session each time: what was known to somebody before the sign-in opens nothing after it.
     before = request.cookies.get(cookie_name(request, context))
     began = sessions_of(context).begin_with_key(found, instead_of=before)
@@ -83,13 +91,13 @@ def _show(
     visitor: Visitor,
     back: str,
     *,
-    message: str = "",
+    error: InputError | None = None,
     status: int = 200,
 ) -> Response:
     settings = context.settings
     names = {
         "back": own_path(back, _HOME),
-        "failure": message,
+        "failure": error,
         "has_provider": bool(settings.oidc_issuer and settings.oidc_client_id and settings.public_url),
     }
     return show(request, visitor, "sign_in.html", names, title="Sign in", status=status, has_twin=False)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import Form, Request
+from fastapi import Request
 from pydantic import BaseModel
 from starlette.responses import RedirectResponse, Response
 
+from ireu_governance.api.catalogue import status_of
 from ireu_governance.api.context import ContextOf
+from ireu_governance.portal.forms import FormError, TypedForm
 from ireu_governance.portal.page import PAGE_HEADERS, THEME_COOKIE, THEMES, page_router, show
 from ireu_governance.portal.places import own_path
 from ireu_governance.portal.record import log_summary
@@ -40,15 +40,17 @@ def show_start(request: Request, context: ContextOf, visitor: VisitorOf) -> Resp
 
 
 @router.post("/theme")
-def choose_theme(
-    request: Request,
-    context: ContextOf,
-    theme: Annotated[str, Form(max_length=10)],
-    back: Annotated[str, Form(max_length=2000)] = "/",
-) -> Response:
+def choose_theme(request: Request, context: ContextOf, visitor: VisitorOf, typed: TypedForm) -> Response:
     """Remember which colours a visitor likes, in their browser alone."""
     expect_own_page(request, context)
-    response = RedirectResponse(own_path(back), 303, headers=PAGE_HEADERS)
-    if theme in THEMES:
-        response.set_cookie(THEME_COOKIE, theme, max_age=_YEAR_S, path="/", httponly=True, samesite="lax")
+    back = own_path(typed.raw("back"))
+    try:
+        theme = typed.one_of("theme", "Colours", THEMES)
+        typed.expect_right()
+    except FormError as error:
+        names = {"failure": error, "back": back}
+        title, status = "Colours of these pages", status_of(error)
+        return show(request, visitor, "theme.html", names, title=title, status=status, has_twin=False)
+    response = RedirectResponse(back, 303, headers=PAGE_HEADERS)
+    response.set_cookie(THEME_COOKIE, theme, max_age=_YEAR_S, path="/", httponly=True, samesite="lax")
     return response

@@ -61,7 +61,8 @@
         context.stroke();
         context.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;
         context.textAlign = "right";
-        context.fillText(`limit ${+(100 * limit).toFixed(2)} %`, u.bbox.left + u.bbox.width - 4, y - 5 * devicePixelRatio);
+        context.textBaseline = "bottom"; // uPlot leaves its own
+        context.fillText(`limit ${+(100 * limit).toFixed(2)} %`, u.bbox.left + u.bbox.width - 4, y - 3 * devicePixelRatio);
         context.restore();
       }],
     },
