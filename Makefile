@@ -43,16 +43,19 @@ demo: $(VENV)/.ready  ## Forget a synthetic person, prove it, catch a lie (about
 serve: $(VENV)/.ready  ## Serve the demo's record: API and portal, on http://127.0.0.1:8350 (after make demo)
 	$(BIN)/ireu -w build/demo serve $(ARGS)
 
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
+# In the order of tests/conftest.py: what takes longest first.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+# Not to read six thousand tests for two hundred.
+SLOW = $(if $(findstring tests/,$(ARGS)),,$$(grep -rlF pytest.mark.slow --include='test_*.py' tests))
 
 test: $(VENV)/.ready $(BASE)/.ready $(FOREIGN)/.ready  ## Run the tests but the slow ones; ARGS='-k name' to choose
 	$(PYTEST) -m 'not slow' --cov $(if $(ARGS),,--cov-fail-under=95) $(ARGS)
 
 slow: $(VENV)/.ready $(BASE)/.ready $(FOREIGN)/.ready  ## Run the slow tests: whole removals, killed workers, the demo
-	$(PYTEST) -m slow $(ARGS)
+	$(PYTEST) -m slow $(ARGS) $(SLOW)
 
-contract: $(VENV)/.ready  ## Ask the API more than 10,000 generated requests (some minutes)
-	CONTRACT_CASES=60 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/api/test_contract.py
+contract: $(VENV)/.ready  ## Ask the API generated requests, many more than the slow tests do (about ten minutes)
+	CONTRACT_CASES=$${CONTRACT_CASES:-200} $(PYTEST) tests/api/test_contract.py
 
 check: lint types  ## Lint, types, layers
 
