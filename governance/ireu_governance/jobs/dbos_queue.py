@@ -7,11 +7,8 @@ error of a step is stored as its code and sentence; and whoever only submits nee
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import logging
-import os
 import secrets
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -25,14 +22,13 @@ import sqlalchemy as sa
 from pydantic import JsonValue
 
 from ireu_governance.core.errors import InputError, IreuError, MissingExtraError, QueueError
-from ireu_governance.core.times import format_time
+from ireu_governance.jobs.dbos_database import postgres_engine, schema_of, sqlite_engine
+from ireu_governance.jobs.dbos_states import ENDED, STATUS, read_cursor, state_of, write_cursor
 from ireu_governance.jobs.dbos_worker import APPLICATION, VERSION, Worker, queue_name
 from ireu_governance.jobs.leases import FileLeases, Leases, PostgresLeases
 from ireu_governance.jobs.queue import (
-    FINISHED,
     MAX_LISTED,
     Handler,
-    JobFailure,
     JobPage,
     JobProgress,
     JobState,
@@ -42,7 +38,7 @@ from ireu_governance.jobs.queue import (
 from ireu_governance.ledger.postgres import connector
 
 if TYPE_CHECKING:
-    from dbos import DBOSClient, WorkflowStatus
+    from dbos import DBOSClient
 
     from ireu_governance.workspace import Workspace
 
@@ -50,16 +46,6 @@ __all__ = ["DbosQueue"]
 
 _CONNECT_S: Final = 10.0
 
-_STATUS: Final = {
-    "DELAYED": JobStatus.QUEUED,
-    "ENQUEUED": JobStatus.QUEUED,
-    "PENDING": JobStatus.RUNNING,
-    "SUCCESS": JobStatus.DONE,
-    "ERROR": JobStatus.FAILED,
-    "CANCELLED": JobStatus.CANCELLED,
-    "MAX_RECOVERY_ATTEMPTS_EXCEEDED": JobStatus.FAILED,
-}
-_ENDED: Final = tuple(name for name, status in _STATUS.items() if status in FINISHED)
 _BATCH: Final = 200  # jobs that are removed in one transaction
 
 
@@ -101,13 +87,13 @@ class DbosQueue:
         if isinstance(location, Path):
             file = workspace.root / "jobs.db"
             leases = FileLeases(workspace.root / "jobs.locks")
-            return cls(lambda: _sqlite_engine(file), schema="dbos", leases=leases, polling_s=polling_s)
+            return cls(lambda: sqlite_engine(file), schema="dbos", leases=leases, polling_s=polling_s)
         origin = workspace.key_file().origin
         connecting = partial(connector, location, what="A queue in PostgreSQL", name="ireu-jobs", timeout_s=_CONNECT_S)
         connect = connecting()
         return cls(
-            lambda: _postgres_engine(connect),
-            schema=f"ireu_jobs_{_short(origin)}",
+            lambda: postgres_engine(connect),
+            schema=schema_of(origin),
             leases=PostgresLeases(connecting(autocommit=True), scope=origin),
             polling_s=polling_s,
         )
@@ -144,7 +130,7 @@ class DbosQueue:
             found = client.list_workflows(workflow_ids=[job_id], limit=1)
         if not found:
             raise unknown_job(job_id)
-        return _state(found[0])
+        return state_of(found[0])
 
     def cancel(self, job_id: str) -> JobState:
         """Cancel a job that is not finished."""
@@ -175,14 +161,14 @@ class DbosQueue:
             if kind is not None:
                 query = query.where(table.c.name == kind)
             if after is not None:
-                time, number = _read_cursor(after)
+                time, number = read_cursor(after)
                 older = sa.and_(table.c.created_at == time, table.c.workflow_uuid < number)
                 query = query.where(sa.or_(table.c.created_at < time, older))
             rows = [(int(row[0]), str(row[1])) for row in self._rows(client, query)]
             wanted = [number for _, number in rows[:limit]]
             found = client.list_workflows(workflow_ids=wanted) if wanted else []
-        states = {each.workflow_id: _state(each) for each in found}
-        following = _write_cursor(*rows[limit - 1]) if len(rows) > limit else None
+        states = {each.workflow_id: state_of(each) for each in found}
+        following = write_cursor(*rows[limit - 1]) if len(rows) > limit else None
         return JobPage(jobs=tuple(states[number] for number in wanted if number in states), next=following)
 
     def remove_finished(self, before: datetime, *, keep: Collection[str] = ()) -> int:
@@ -192,7 +178,7 @@ class DbosQueue:
             table = self._table(client)
             number = table.c.workflow_uuid
             ended = sa.func.coalesce(table.c.completed_at, table.c.updated_at)
-            query = sa.select(number).where(table.c.status.in_(_ENDED), ended < int(before.timestamp() * 1000))
+            query = sa.select(number).where(table.c.status.in_(ENDED), ended < int(before.timestamp() * 1000))
             query = query.order_by(number).limit(_BATCH)
             # In batches: whoever submits a job meanwhile waits for one of them and not for all.
             while found := [str(row[0]) for row in self._rows(client, query.where(number > after))]:
@@ -209,7 +195,7 @@ class DbosQueue:
             table = self._table(client)
             query = sa.select(table.c.status, sa.func.count()).group_by(table.c.status)
             for status, count in self._rows(client, query):
-                found[_STATUS[status]] += count
+                found[STATUS[status]] += count
         return found
 
     def oldest_queued_age_s(self) -> float:
@@ -297,90 +283,3 @@ class DbosQueue:
     def _rows(self, client: DBOSClient, query: sa.Select[Any]) -> Sequence[Any]:
         with client._sys_db.engine.connect() as connection:  # noqa: SLF001
             return connection.execute(query).all()
-
-
-def _state(found: WorkflowStatus) -> JobState:
-    attributes = found.attributes or {}
-    status = _STATUS[found.status]
-    failure = _failure(found)
-    if status is JobStatus.CANCELLED and not attributes.get("cancelled"):
-        status = JobStatus.FAILED
-        failure = JobFailure(
-            code="job-timed-out",
-            detail="The job did not end within its time limit.",
-            hint="Look at the worker's log; test fewer cases at once, or with more workers.",
-        )
-    given = found.input["args"] if found.input else ({},)
-    return JobState(
-        id=found.workflow_id,
-        kind=found.name,
-        status=status,
-        payload=dict(given[0]),
-        created_at=_time(found.created_at) or "1970-01-01T00:00:00Z",
-        started_at=_time(found.dequeued_at),
-        finished_at=_time(found.completed_at),
-        attempts=found.recovery_attempts or 0,
-        progress=JobProgress.model_validate(attributes.get("progress") or {}),
-        result=found.output if status is JobStatus.DONE else None,
-        failure=failure if status is JobStatus.FAILED else None,
-    )
-
-
-def _failure(found: WorkflowStatus) -> JobFailure:
-    if found.status == "MAX_RECOVERY_ATTEMPTS_EXCEEDED":
-        return JobFailure(
-            code="job-poisoned",
-            detail=f"Its worker died {(found.recovery_attempts or 1) - 1} times while it worked on this job.",
-            hint="Look at the worker's log and its memory; then submit the job anew.",
-        )
-    data = getattr(found.error, "data", None)
-    if isinstance(data, dict) and {"code", "detail"} <= data.keys():
-        return JobFailure.model_validate(data)
-    return JobFailure(code="internal-fault", detail="A fault in ireu; the worker's log says more.")
-
-
-def _time(milliseconds: int | None) -> str | None:
-    return None if milliseconds is None else format_time(datetime.fromtimestamp(milliseconds // 1000, UTC))
-
-
-def _write_cursor(time: int, number: str) -> str:
-    return base64.urlsafe_b64encode(f"{time}.{number}".encode()).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> tuple[int, str]:
-    try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
-        time, _, number = text.partition(".")
-        if not (time.isdigit() and len(time) < 16 and number):
-            raise ValueError
-        return int(time), number
-    except (ValueError, binascii.Error):
-        raise InputError("The cursor is not one that a list of jobs gave.", hint="Start without a cursor.") from None
-
-
-def _short(origin: str) -> str:
-    import hashlib
-
-    return hashlib.sha256(origin.encode()).hexdigest()[:12]
-
-
-def _sqlite_engine(file: Path) -> sa.Engine:
-    # The file names cases and addresses of encoders, so it is for the workspace's owner only.
-    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
-    engine = sa.create_engine(f"sqlite:///{file}", pool_size=5, max_overflow=0, pool_timeout=30)
-
-    def prepare(connection: Any, _: object) -> None:
-        # As DBOS sets up an engine of its own: writers take turns, and wait for one another.
-        connection.isolation_level = "IMMEDIATE"
-        connection.execute("PRAGMA busy_timeout=30000")
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA foreign_keys=ON")
-
-    sa.event.listen(engine, "connect", prepare)
-    return engine
-
-
-def _postgres_engine(connect: Callable[..., Any]) -> sa.Engine:
-    return sa.create_engine(
-        "postgresql+psycopg://", creator=connect, pool_size=5, max_overflow=5, pool_timeout=30, pool_pre_ping=True
-    )
