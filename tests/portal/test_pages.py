@@ -128,7 +128,7 @@ def test_form_works_for_who_may_send_it_and_for_nobody_else(scene: Scene, role: 
             else:
                 assert status == 403, path
     assert not scene.context.record.cases.request(scene.waiting, today=scene.context.clock().date()).answered
-    assert scene.context.record.certificates.withdrawals() == []
+    assert scene.context.record.certificates.withdrawals.entries() == []
 
 
 def test_role_matrix_knows_every_route_of_the_portal(scene: Scene) -> None:

@@ -13,7 +13,7 @@ def number(scene: Scene) -> str:
 
 
 def entries(scene: Scene, number: str) -> list[tuple[str, str | None]]:
-    found = scene.context.record.certificates.withdrawals()
+    found = scene.context.record.certificates.withdrawals.entries()
     return [(each.reason, each.replaced_by) for each in found if each.id == number and each.status == "revoked"]
 
 
@@ -77,7 +77,7 @@ def test_certificate_is_revoked_once_though_sent_twice_and_every_page_says_so(
     assert again.status_code == 422
     assert "is revoked already" in again.text
     assert number in officer.get(f"/cases/{CASES[2]}").text
-    entry = scene.context.record.certificates.withdrawals()[-1].seq
+    entry = scene.context.record.certificates.withdrawals.entries()[-1].seq
     assert "The person withdrew the request (request-withdrawn)" in officer.get(f"/explore/{entry}").text
 
 

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ireu_governance.core.certificate_document import Certificate, parse_certificate
 from ireu_governance.core.certificate_verification import CertificateReport, verify_certificate
 from ireu_governance.core.envelope import Envelope
-from ireu_governance.core.errors import ErrorCode, InputError, IreuError
+from ireu_governance.core.errors import ErrorCode, InputError
 from ireu_governance.core.keys import KeyFile, Role
-from ireu_governance.core.statement import Revocation, Statement
-from ireu_governance.core.status import StatusEntry, StatusList, seal_status_list
+from ireu_governance.core.statement import Statement
 from ireu_governance.core.times import now
 from ireu_governance.issuing import issue_in, register_of
 from ireu_governance.ledger.certificate_standing import gravest_by_id, judge_standing, problem_of
-from ireu_governance.ledger.certify import later
 from ireu_governance.ledger.records import case_ids
 from ireu_governance.ledger.revocation import removal_of, revoke
 from ireu_governance.service.certificate_views import CertificateLine, IssuedCertificate, RevokedCertificate
 from ireu_governance.service.entry_index import EntryIndex
-from ireu_governance.service.entry_terms import What
 from ireu_governance.service.publications import PublicationStore
 from ireu_governance.service.published_log import PublishedLog
+from ireu_governance.service.withdrawals import Withdrawals
 from ireu_governance.witness.publishing import publish_head
 
 if TYPE_CHECKING:
@@ -40,10 +37,6 @@ __all__ = [
     "StoredCertificate",
     "unknown_certificate",
 ]
-
-_STATUS_DAYS: Final = 7
-_STATUS_HOURS: Final = 12  # then the list is signed anew, though nothing has changed
-_RESIGN_S: Final = 5.0  # who verifies new certificates, true or false, makes the key sign no more often
 
 
 @dataclass(frozen=True)
@@ -86,6 +79,9 @@ class CertificateDesk:
         log: Its log.
         index: Finds what was recorded about them.
         publications: Published cases.
+
+    Attributes:
+        withdrawals: Which of them count no more.
     """
 
     def __init__(
@@ -93,13 +89,11 @@ class CertificateDesk:
     ) -> None:
         self._workspace = workspace
         self._log = log
-        self._index = index
         self._publications = publications
         self._lock = threading.Lock()
         self._files: dict[Path, tuple[object, StoredCertificate | None]] = {}
         self._problems: dict[Path, tuple[StoredCertificate, str, str | None]] = {}
-        self._withdrawals: tuple[str, int, list[StatusEntry]] = ("", 0, [])
-        self._status: _MadeList | None = None
+        self.withdrawals = Withdrawals(workspace=workspace, log=log, index=index)
 
     def stored(self) -> list[StoredCertificate]:
         """Return all certificates of the register that can be read, by removal and time of issue."""
@@ -139,7 +133,7 @@ class CertificateDesk:
         """Return certificates as they are listed, with what the ledger says of them."""
         cases = {each for certificate in certificates for each in certificate.case_ids}
         published = self._publications.published_among(cases) if cases else frozenset()
-        gone = gravest_by_id(self.withdrawals())
+        gone = gravest_by_id(self.withdrawals.entries())
         time, key_file = now(), self._log.reader.key_file
         lines = []
         for each in certificates:
@@ -165,59 +159,6 @@ class CertificateDesk:
             )
         return lines
 
-    def withdrawals(self) -> list[StatusEntry]:
-        """Return all published entries by which certificates count no more."""
-        size = self._index.catch_up(seconds=None)
-        digest = self._log.reader.key_file.digest
-        known_digest, known_size, known = self._withdrawals
-        if known_digest != digest or known_size > size:
-            known_size, known = 0, []
-        found = list(known)
-        after = known_size - 1
-        while seqs := self._index.find([(What.KIND, "revocation")], after=after, limit=500):
-            for _, statement in self._log.statements(self._log.some_entries(seqs)):
-                predicate = statement.predicate
-                if isinstance(predicate, Revocation):
-                    found.append(_status_entry(predicate))
-            after = seqs[-1]
-        found = [each for each in found if each.seq < size]
-        self._withdrawals = digest, size, found
-        return found
-
-    def status_list(self, *, newer_than: str = "") -> bytes:
-        """Return the signed list of certificates that count no more, up to what was published.
-
-        It is signed again when something was published, and twice a day. Nobody who asks makes the key sign more
-        often than every few seconds.
-
-        Args:
-            newer_than: A time after which it should have been made, if that is not asked for too often.
-
-        Raises:
-            InputError: Nothing was published yet.
-            ConfigError: The record key cannot be used.
-        """
-        head = self._log.head()
-        entries = self.withdrawals()
-        time = now()
-        key_file = self._log.reader.key_file
-        state = (head.checkpoint, key_file.digest, time[:10], int(time[11:13]) // _STATUS_HOURS)
-        with self._lock:
-            made = self._status
-            is_old = made is None or made.state != state
-            if made is None or is_old or (made.issued_at < newer_than and made.age_s > _RESIGN_S):
-                issued_at = max(time, *(each.since for each in entries), "")
-                data = seal_status_list(
-                    origin=key_file.origin,
-                    checkpoint=head.text,
-                    issued_at=issued_at,
-                    next_update=later(issued_at, days=_STATUS_DAYS),
-                    entries=entries,
-                    signer=self._workspace.signer(Role.RECORD),
-                )
-                made = self._status = _MadeList(state, issued_at, data)
-            return made.data
-
     def verify(self, data: bytes, *, key_file: KeyFile | None = None, at: str | None = None) -> CertificateReport:
         """Verify a certificate, with what this log says about it by now.
 
@@ -232,7 +173,7 @@ class CertificateDesk:
         own = self._log.reader.key_file
         keys = key_file or own
         time = at or now()
-        status = self._usable_status(data, time) if keys.origin == own.origin else None
+        status = self.withdrawals.usable_list(data, time) if keys.origin == own.origin else None
         return verify_certificate(data, key_file=keys, status=status, at=time)
 
     def issue(
@@ -307,27 +248,6 @@ class CertificateDesk:
         self._problems[certificate.path] = certificate, key_file.digest, problem
         return problem
 
-    def _usable_status(self, data: bytes, at: str) -> StatusList | None:
-        """Return the list where it decides something; a list that is too old would only leave the verdict open."""
-        try:
-            issued_at = parse_certificate(data).certificate.issued_at
-            status = StatusList.from_bytes(self.status_list(newer_than=issued_at))
-        except IreuError:
-            return None  # the report then says that nobody looked whether it was revoked
-        return status if issued_at <= status.issued_at and at <= status.next_update else None
-
-
-@dataclass(frozen=True)
-class _MadeList:
-    state: object
-    issued_at: str
-    data: bytes
-    made_at: float = field(default_factory=monotonic)
-
-    @property
-    def age_s(self) -> float:
-        return monotonic() - self.made_at
-
 
 def unknown_certificate(certificate_id: str) -> InputError:
     """Return the error that there is no such certificate, or none that whoever asks may see."""
@@ -358,14 +278,3 @@ def _read(path: Path, is_latest: bool) -> StoredCertificate | None:
 
 def _removal(certificate: Certificate) -> Statement:
     return Statement.from_bytes(Envelope.from_object(certificate.certificate.removal.envelope).payload)
-
-
-def _status_entry(predicate: Revocation) -> StatusEntry:
-    return StatusEntry(
-        id=predicate.certificate_id,
-        status=predicate.status,
-        since=predicate.recorded_at,
-        reason=predicate.reason,
-        replaced_by=predicate.replaced_by,
-        seq=predicate.ledger.seq,
-    )

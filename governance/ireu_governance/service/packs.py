@@ -93,7 +93,7 @@ class Packs:
     def _build(self, case_id: str, chosen: list[StoredCertificate]) -> bytes:
         reader, signer = self._log.reader, self._workspace.signer(Role.RECORD)
         documents = gather_documents(self._workspace, reader, signer)
-        documents[STATUS] = self._desk.status_list()
+        documents[STATUS] = self._desk.withdrawals.status_list()
         certificates = []
         for each in chosen:
             try:

@@ -184,7 +184,10 @@ def get_key_file(request: Request, version: Annotated[int, Path(ge=1, le=999_999
 def get_status_list(request: Request) -> Response:
     """Return the signed list of certificates that count no more, up to what was published."""
     return cacheable(
-        request, context_of(request).record.certificates.status_list(), media_type=JSON, cache_control=SHORTLY
+        request,
+        context_of(request).record.certificates.withdrawals.status_list(),
+        media_type=JSON,
+        cache_control=SHORTLY,
     )
 
 

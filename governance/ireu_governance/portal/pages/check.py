@@ -98,6 +98,6 @@ def _verify(context: Context, file: bytes) -> tuple[bytes, Report]:
 
 def _status_list(context: Context) -> str | None:
     try:
-        return base64.b64encode(context.record.certificates.status_list()).decode("ascii")
+        return base64.b64encode(context.record.certificates.withdrawals.status_list()).decode("ascii")
     except IreuError:
         return None  # nothing was published yet, or the key cannot be used now: the page says that it has none
