@@ -17,21 +17,13 @@ from ireu_governance.core.artifact import Artifact
 from ireu_governance.core.errors import RunInterruptedError
 from ireu_governance.core.keys import Role
 from ireu_governance.core.request_state import RequestStatus
-from ireu_governance.core.statement import (
-    CaseReference,
-    Digest,
-    Draft,
-    Method,
-    Removal,
-    Run,
-    Verification,
-)
 from ireu_governance.core.verdict import RetestVerdict
 from ireu_governance.files import write_atomically
 from ireu_governance.issuing import issue_after_removal
 from ireu_governance.ledger.request_log import find_request
 from ireu_governance.ledger.requests import Requests
 from ireu_governance.workspace import Workspace
+from ireu_sdk.drafts import removal_draft, verification_draft
 from ireu_sdk.encoders.clip import ClipEncoder
 from ireu_sdk.evaluation.grids import draw_grid
 from ireu_sdk.measurement import Measurement, measure_encoder
@@ -39,7 +31,7 @@ from ireu_sdk.opening import open_run
 from ireu_sdk.order import Order, Prepared, prepare
 from ireu_sdk.progress import Observer, Silent
 from ireu_sdk.run import OpenRun
-from ireu_sdk.toolbox import Toolbox, software_versions
+from ireu_sdk.toolbox import Toolbox
 from ireu_sdk.unlearning.localise import MaskReport
 from ireu_sdk.unlearning.settings import UnlearningSettings
 from ireu_sdk.unlearning.state import TrainingState
@@ -245,40 +237,9 @@ def _record(
     training_seconds: float,
 ) -> tuple[int, int]:
     """Append the removal and its tests to the ledger and publish the new head."""
-    settings, tools = prepared.settings, prepared.toolbox
-    subjects = unlearned.artifact.subjects()
-    software = software_versions()
     signer = workspace.signer(Role.RECORD)
-    removal = Draft(
-        subject=subjects,
-        kind="removal",
-        fields=_fields(
-            Removal,
-            request_seq=run.request_seq,
-            cases=tuple(
-                CaseReference(case_id=case_id, commitment=commitment)
-                for case_id, commitment in zip(run.case_ids, run.commitments, strict=True)
-            ),
-            encoder_before=Digest(sha256=tools.encoder.artifact.digest),
-            architecture=tools.encoder.name,
-            method=_describe_method(settings, masks),
-            counts={
-                "forget-people": len(prepared.cast.forget),
-                "forget-pairs": masks.pairs,
-                "retain-people": len(prepared.cast.retain),
-                "retain-photos": sum(len(p.portraits) for p in prepared.cast.retain),
-                "panel-people": len(prepared.cast.panel),
-                "panel-photos": len(prepared.original.panel_images),
-            },
-            run=Run(
-                mlflow_run_id=run.run_id,
-                model=model,
-                software=software,
-                device=tools.device,
-                pickle_allowed=order.allow_pickle,
-                seconds=round(training_seconds, 3),
-            ),
-        ),
+    removal = removal_draft(
+        order, prepared, run, unlearned.artifact, masks=masks, model=model, training_seconds=training_seconds
     )
     with workspace.open_ledger() as ledger:
         removal_seq = ledger.append([removal], signer)[0].seq
@@ -289,7 +250,7 @@ def _record(
             known=True,
             measured=measured,
             verdict=measured.verdict,
-            device=tools.device,
+            device=prepared.toolbox.device,
         )
         verification_seq = ledger.append([verification], signer)[0].seq
         ledger.publish(workspace.signer(Role.LOG))
@@ -310,75 +271,6 @@ def _answer_requests(workspace: Workspace, run: OpenRun, removal_seq: int) -> tu
         for case_id in accepted:
             requests.done(case_id, removal_seq=removal_seq)
     return tuple(accepted)
-
-
-def verification_draft(
-    artifact: Artifact,
-    *,
-    removal_seq: int,
-    occasion: str,
-    known: bool,
-    measured: Measurement,
-    verdict: RetestVerdict,
-    device: str,
-) -> Draft:
-    """Return a verification as the ledger takes it.
-
-    Args:
-        artifact: The encoder that was tested.
-        removal_seq: The removal that it was tested against.
-        occasion: ``removal`` or ``retest``.
-        known: Whether the ledger has a removal with this encoder as its result.
-        measured: All scores.
-        verdict: What follows from them and from `known`.
-        device: Where the networks ran.
-    """
-    return Draft(
-        subject=artifact.subjects(),
-        kind="verification",
-        fields=_fields(
-            Verification,
-            removal_seq=removal_seq,
-            occasion=occasion,
-            verdict=verdict,
-            known_encoder=known,
-            cases=measured.cases,
-            scores=measured.scores,
-            extractor=measured.extractor,
-            device=device,
-            software=software_versions(),
-        ),
-    )
-
-
-def _fields(kind: type[Removal | Verification], **values: object) -> dict[str, object]:
-    """Return a predicate's fields as plain JSON values."""
-    partial = kind.model_construct(**values)  # type: ignore[arg-type]
-    return partial.model_dump(mode="json", by_alias=True, include=set(values))
-
-
-def _describe_method(settings: UnlearningSettings, masks: MaskReport) -> Method:
-    extra = {
-        "retain-ratio": str(settings.retain_ratio),
-        "warmup": str(settings.warmup),
-        "decay": settings.decay,
-        "blends": str(settings.blends),
-        "mask-energy": f"{masks.energy:.4f}",
-        "mask-overlap": "none" if masks.overlap is None else f"{masks.overlap:.4f}",
-    }
-    return Method(
-        name=settings.method,
-        preset=settings.preset,
-        tap=settings.tap.value,
-        k=settings.k,
-        alpha=settings.alpha,
-        steps=settings.steps,
-        lr=settings.lr,
-        lambda_=settings.lambda_,
-        batch_size=settings.batch_size,
-        seed=settings.seed,
-        settings=extra,
-    )
 
 
 def _draw_grids(prepared: Prepared, measured: Measurement, folder: Path) -> dict[str, Path]:

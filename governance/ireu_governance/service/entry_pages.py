@@ -50,6 +50,7 @@ class EntryLine(BaseModel):
         encoder: Digest of the encoder that it is about, where it is about one.
         summary: What it says in a few words.
         problem: Why it counts for nothing, so that none of what it says is listed; else None.
+        problem_code: The code of that, such as ``entry-void``.
     """
 
     seq: int
@@ -59,6 +60,7 @@ class EntryLine(BaseModel):
     encoder: str | None
     summary: str
     problem: str | None = None
+    problem_code: str | None = None
 
 
 class EntryDetail(BaseModel):
@@ -248,6 +250,7 @@ class EntryPages:
                 encoder=None,
                 summary="",
                 problem=error.message,
+                problem_code=error.code.value,
             )
         predicate = statement.predicate
         return EntryLine(

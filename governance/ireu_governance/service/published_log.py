@@ -7,33 +7,28 @@ sees it, and only what was published can never become anything else.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import monotonic
 from typing import Final
 
 from sqlalchemy import Engine
 
 from ireu_governance.core import merkle
-from ireu_governance.core.checkpoint import Checkpoint
-from ireu_governance.core.consistency import ConsistencyProof
 from ireu_governance.core.errors import EntryVoidError, ErrorCode, InputError, LedgerRefusedError, VerificationError
 from ireu_governance.core.log_checkpoint import verified_checkpoint
-from ireu_governance.core.proof import LogProof
 from ireu_governance.core.statement import Statement
 from ireu_governance.export.published import published_checkpoint
 from ireu_governance.ledger.log_source import LedgerSource
 from ireu_governance.ledger.read import LedgerReader
-from ireu_governance.ledger.records import Entry, node_query
+from ireu_governance.ledger.records import Entry
 from ireu_governance.log_comparison import prove_consistency
 from ireu_governance.service.bounded import BoundedCache
 from ireu_governance.service.point_reads import fetch_rows, state_of
+from ireu_governance.service.published_proofs import ContinuationProof, InclusionProof, Prover, PublishedHead
 
 __all__ = ["ContinuationProof", "InclusionProof", "PublishedHead", "PublishedLog"]
 
 _FRESH_S: Final = 2.0  # cosignatures come into the database without the file of the checkpoint being written
-_KEPT_LEVEL: Final = 5  # hashes over 32 entries and more are kept: of a million entries that is 8 MiB
-_MAX_NODES: Final = 131_072
 _MAX_STATEMENTS: Final = 1024
 _MAX_CHECKPOINTS: Final = 64
 _PAGE: Final = 500
@@ -41,58 +36,6 @@ _PAGE: Final = 500
 _COLUMNS: Final = "seq, kind, recorded_at, prev, leaf_hash, envelope"
 _ENTRY: Final = f"SELECT {_COLUMNS} FROM entries WHERE seq = :seq"  # noqa: S608 - fixed names
 _RANGE: Final = f"SELECT {_COLUMNS} FROM entries WHERE seq >= :start AND seq < :stop ORDER BY seq"  # noqa: S608
-
-
-@dataclass(frozen=True)
-class PublishedHead:
-    """What was published last.
-
-    Attributes:
-        text: The signed checkpoint with all cosignatures that it has by now.
-        checkpoint: What it says.
-    """
-
-    text: str
-    checkpoint: Checkpoint
-
-    @property
-    def size(self) -> int:
-        """Number of published entries."""
-        return self.checkpoint.size
-
-
-@dataclass(frozen=True)
-class InclusionProof:
-    """A proof that was verified.
-
-    Attributes:
-        proof: As it is handed out.
-        size: Number of entries of the log that it is about.
-        leaf_hash: Hash of the entry.
-        root: What the proof leads to.
-    """
-
-    proof: LogProof
-    size: int
-    leaf_hash: bytes
-    root: bytes
-
-
-@dataclass(frozen=True)
-class ContinuationProof:
-    """A proof between two sizes that was verified.
-
-    Attributes:
-        proof: As it is handed out.
-        to_size: The larger size.
-        from_root: Root of the smaller log.
-        to_root: Root of the larger one.
-    """
-
-    proof: ConsistencyProof
-    to_size: int
-    from_root: bytes
-    to_root: bytes
 
 
 class PublishedLog:
@@ -108,7 +51,7 @@ class PublishedLog:
         self._open_reader = open_reader
         self._lock = threading.Lock()
         self._head: tuple[object, float, PublishedHead] | None = None
-        self._nodes: dict[merkle.NodeId, bytes] = {}
+        self._prover = Prover(engine)
         self._statements: BoundedCache[tuple[str, bytes], Statement] = BoundedCache(_MAX_STATEMENTS)
         self._checkpoints: BoundedCache[tuple[str, int], PublishedHead] = BoundedCache(_MAX_CHECKPOINTS)
 
@@ -293,46 +236,15 @@ class PublishedLog:
                 code=ErrorCode.ENTRY_UNKNOWN,
             )
         try:
-            return self._prove(seq, head)
+            return self._prover.prove(seq, head)
         except VerificationError:
-            self._nodes.clear()  # of a ledger that was put in the place of this one
+            self._prover.forget()  # the hashes of a ledger that was put in the place of this one
         try:
-            return self._prove(seq, head)
+            return self._prover.prove(seq, head)
         except VerificationError as error:
             raise LedgerRefusedError(
                 f"The ledger cannot prove entry {seq}: {error.message}", hint="Run an audit."
             ) from error
-
-    def _prove(self, seq: int, head: PublishedHead) -> InclusionProof:
-        leaves: list[bytes] = []
-
-        def read(wanted: Sequence[merkle.NodeId]) -> Mapping[merkle.NodeId, bytes]:
-            found = self._read_nodes([*wanted, (0, seq)])
-            leaves.append(found[0, seq])
-            return found
-
-        hashes = merkle.inclusion_proof(seq, head.size, read)
-        leaf = leaves[0] if leaves else self._read_nodes([(0, seq)])[0, seq]  # a log of one entry needs no hashes
-        root = head.checkpoint.root
-        merkle.verify_inclusion(index=seq, size=head.size, leaf_hash=leaf, proof=hashes, root=root)
-        return InclusionProof(LogProof(seq, tuple(hashes), head.text), head.size, leaf, root)
-
-    def _read_nodes(self, wanted: Sequence[merkle.NodeId]) -> Mapping[merkle.NodeId, bytes]:
-        kept = self._nodes
-        found = {node: kept[node] for node in wanted if node in kept}
-        missing = [node for node in wanted if node not in found]
-        if missing:
-            query, values = node_query(self._engine.dialect.name, missing)
-            for level, index, hash_ in fetch_rows(self._engine, query, values):
-                found[level, index] = hash_
-                if level >= _KEPT_LEVEL:
-                    kept[level, index] = hash_
-            if len(kept) > _MAX_NODES:
-                kept.clear()
-        absent = [node for node in wanted if len(found.get(node, b"")) != merkle.HASH_SIZE]
-        if absent:
-            raise LedgerRefusedError(f"The ledger lacks the hash {absent[0]} of its tree.", hint="Run an audit.")
-        return found
 
     def prove_consistency(self, from_size: int, to_size: int | None = None) -> ContinuationProof:
         """Prove that the log of one size begins with all entries of a smaller one.
