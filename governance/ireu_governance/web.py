@@ -17,11 +17,21 @@ from ireu_governance.core.errors import ErrorCode, InputError, LedgerError, Miss
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["DEFAULT_TIMEOUT_S", "WebAnswer", "WebClient", "check_url"]
+__all__ = ["DEFAULT_TIMEOUT_S", "WebAnswer", "WebClient", "check_url", "describe_failure"]
 
 DEFAULT_TIMEOUT_S: Final = 20.0  # for the whole answer; witnesses and static files answer within a second
 
 _GONE: Final = frozenset({404, 410})
+_FAILURES: Final = {
+    "ConnectError": "nothing answers there",
+    "ConnectTimeout": "it could not be reached in time",
+    "TimeoutException": "it did not answer in time",
+    "ProtocolError": "what answers there does not speak HTTP",
+    "NetworkError": "the connection broke off",
+    "InvalidURL": "the address is none",
+    "UnsupportedProtocol": "the address is none that can be asked",
+    "DecodingError": "its answer is damaged",
+}
 
 
 @dataclass(frozen=True)
@@ -113,7 +123,7 @@ class WebClient:
                 kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
                 return WebAnswer(answer.status_code, kind, bytes(received))
         except self._errors as error:
-            raise self._unavailable(f"cannot be asked ({type(error).__name__})") from error
+            raise self._unavailable(f"cannot be asked: {describe_failure(error)}") from error
 
     def _unavailable(self, what: str) -> LedgerError:
         return LedgerError(
@@ -121,6 +131,18 @@ class WebClient:
             hint="Check the address and the connection, then repeat.",
             code=ErrorCode.NETWORK_UNAVAILABLE,
         )
+
+
+def describe_failure(error: Exception) -> str:
+    """Return why nobody could be asked, in words; what the error itself says can hold anything.
+
+    Args:
+        error: From httpx2.
+    """
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return "this computer does not trust its TLS certificate"
+    names = [each.__name__ for each in type(error).__mro__]
+    return next((_FAILURES[name] for name in names if name in _FAILURES), names[0])
 
 
 def check_url(text: str) -> str:

@@ -11,7 +11,7 @@ from ireu_governance.core.certificate import parse_certificate
 from ireu_governance.core.errors import ConfigError
 from ireu_governance.core.keys import Role
 from ireu_governance.rotation import KeyRequest, rotate
-from ireu_governance.service.certificate_desk import CertificateDesk
+from ireu_governance.service.withdrawals import Withdrawals
 from ireu_governance.workspace import Workspace
 
 OWN = {"Sec-Fetch-Site": "same-origin"}
@@ -106,7 +106,7 @@ def test_check_opens_without_a_status_list(service: Service, monkeypatch: pytest
     def refuse(*_: Any, **__: Any) -> bytes:
         raise ConfigError("The record key cannot be used.")
 
-    monkeypatch.setattr(CertificateDesk, "status_list", refuse)
+    monkeypatch.setattr(Withdrawals, "status_list", refuse)
     answer = service.get("/check")
     assert answer.status_code == 200
     assert "data-list=" not in answer.text

@@ -22,7 +22,7 @@ from ireu_governance.core.errors import (
     QueueError,
     ServiceError,
 )
-from ireu_governance.web import check_url
+from ireu_governance.web import check_url, describe_failure
 
 if TYPE_CHECKING:
     import httpx2
@@ -128,7 +128,7 @@ class Wire:
             except self._errors as error:
                 if last:
                     raise ServiceError(
-                        f"{self.url} cannot be asked ({type(error).__name__}).",
+                        f"{self.url} cannot be asked: {describe_failure(error)}.",
                         hint="Check the address and the connection, then repeat.",
                         code=ErrorCode.NETWORK_UNAVAILABLE,
                     ) from None

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from ireu_governance.core.errors import ConfigError, ErrorCode, InputError, MissingExtraError, VerificationError
 from ireu_governance.core.timestamp import MAX_TOKEN_BYTES, TsaRoots, build_request, open_reply, verify_token
+from ireu_governance.web import describe_failure
 
 __all__ = ["CommandAuthority", "HttpAuthority", "TimeAuthority", "obtain_token", "open_authority"]
 
@@ -79,7 +80,7 @@ class HttpAuthority:
                         raise _unavailable(self.name, "its answer is too large")
                 return data
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise _unavailable(self.name, type(error).__name__) from None
+            raise _unavailable(self.name, describe_failure(error)) from None
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,11 @@ class CommandAuthority:
             done = subprocess.run(
                 self.command, input=request, capture_output=True, timeout=TIMEOUT_S, check=False, cwd=self.folder
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise _unavailable(self.name, type(error).__name__) from None
+        except subprocess.TimeoutExpired:
+            raise _unavailable(self.name, f"it did not end in {TIMEOUT_S:g} seconds") from None
+        except OSError as error:
+            reason = f"it cannot be started: {error.strerror or 'unknown reason'}"
+            raise _unavailable(self.name, reason, hint="Mend the setting 'timestamp_command'.") from None
         if done.returncode != 0 or not done.stdout:
             raise _unavailable(self.name, f"it ended with code {done.returncode}")
         if len(done.stdout) > MAX_TOKEN_BYTES:
@@ -170,9 +174,9 @@ def _is_address(url: str) -> bool:
     return parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
-def _unavailable(name: str, why: str) -> ConfigError:
+def _unavailable(name: str, why: str, *, hint: str = _HINT) -> ConfigError:
     return ConfigError(
         f"The time-stamping authority '{name}' gave no time stamp: {why}.",
-        hint=_HINT,
+        hint=hint,
         code=ErrorCode.TIMESTAMP_UNAVAILABLE,
     )

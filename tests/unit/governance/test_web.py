@@ -77,12 +77,27 @@ def test_slow_body_is_cut_off() -> None:
     refused(client(lambda request: httpx2.Response(200, content=stream()), timeout_s=0.0), "in time")
 
 
-@pytest.mark.parametrize("error", [httpx2.ConnectError, httpx2.ReadTimeout, httpx2.RemoteProtocolError])
-def test_failing_connection_is_one_kind_of_error(error: type[httpx2.TransportError]) -> None:
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (httpx2.ConnectError("10.0.0.1 said something"), "nothing answers there"),
+        (httpx2.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] 10.0.0.1"), "does not trust its TLS certificate"),
+        (httpx2.ConnectTimeout("10.0.0.1"), "could not be reached in time"),
+        (httpx2.ReadTimeout("10.0.0.1"), "did not answer in time"),
+        (httpx2.ReadError("10.0.0.1"), "broke off"),
+        (httpx2.RemoteProtocolError("10.0.0.1"), "does not speak HTTP"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+def test_failing_connection_is_one_kind_of_error_and_said_in_words(error: httpx2.TransportError, says: str) -> None:
     def handle(request: httpx2.Request) -> httpx2.Response:
-        raise error("10.0.0.1 said something")
+        raise error
 
-    refused(client(handle), error.__name__)
+    with client(handle) as web, pytest.raises(LedgerError) as caught:
+        web.get("x", max_bytes=100)
+    assert caught.value.code is ErrorCode.NETWORK_UNAVAILABLE
+    assert says in caught.value.message
+    assert "10.0.0.1" not in caught.value.message
 
 
 def test_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

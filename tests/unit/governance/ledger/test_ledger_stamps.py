@@ -268,8 +268,9 @@ def test_command_that_gives_no_time_stamp_is_an_error(script: str) -> None:
 
 
 def test_command_that_is_not_there_is_an_error() -> None:
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match="No such file") as caught:
         CommandAuthority(("/nowhere/at/all",)).ask(b"")
+    assert "timestamp_command" in caught.value.hint
 
 
 def test_settings_choose_the_authority(tmp_path: Path) -> None:
