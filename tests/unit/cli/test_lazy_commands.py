@@ -89,7 +89,7 @@ def test_page_around_a_certificate_is_still_compared(recorded: RecordedRemoval, 
         (("certificate", "verfy"), 2, {"certificate"}),
         (("ledger", "audit", "--help"), 0, {"ledger", "ledger_audit"}),
     ],
-    ids=str,
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_command_line_imports_what_it_names(
     tmp_path: Path, arguments: tuple[str, ...], code: int, commands: set[str]
