@@ -53,16 +53,19 @@ def worker(shared: Shared, concurrency: int, grace_s: float) -> None:
         stop.set()
         click.echo("Stopping; once more to stop at once.", err=True)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
-    run_worker(
-        workspace,
-        concurrency=concurrency,
-        stop=stop,
-        grace_s=grace_s,
-        ready=lambda: click.echo("Waiting for jobs. Ctrl-C stops.", err=True),
-    )
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # A step that would not end is still running in its thread, which Python would wait for.
-    os._exit(HOLDS)
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        run_worker(
+            workspace,
+            concurrency=concurrency,
+            stop=stop,
+            grace_s=grace_s,
+            ready=lambda: click.echo("Waiting for jobs. Ctrl-C stops.", err=True),
+        )
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # A step that would not end is still running in its thread, which Python would wait for.
+        os._exit(HOLDS)
+    finally:  # it could not work at all
+        for number, handler in before.items():
+            signal.signal(number, handler)

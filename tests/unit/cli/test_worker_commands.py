@@ -110,6 +110,8 @@ def test_a_worker_without_the_engine_says_what_to_install(
 ) -> None:
     monkeypatch.setattr("ireu_governance.jobs.tester.DEFAULT_TESTER", "no_such_engine:create")
     monkeypatch.setitem(sys.modules, "ireu_sdk.tester", None)
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     found = ireu("-w", desk.workspace.root, "worker")
     assert found.code == 2
     assert "pip install 'ireu-sdk[ml]'" in found.err
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
