@@ -54,8 +54,8 @@ test: $(VENV)/.ready $(BASE)/.ready $(FOREIGN)/.ready  ## Run the tests but the 
 slow: $(VENV)/.ready $(BASE)/.ready $(FOREIGN)/.ready  ## Run the slow tests: whole removals, killed workers, the demo
 	$(PYTEST) -m slow $(ARGS) $(SLOW)
 
-contract: $(VENV)/.ready  ## Ask the API generated requests, many more than the slow tests do (about ten minutes)
-	CONTRACT_CASES=$${CONTRACT_CASES:-200} $(PYTEST) tests/api/test_contract.py
+contract: $(VENV)/.ready  ## Ask the API more than 10,000 generated requests (some minutes)
+	CONTRACT_CASES=$${CONTRACT_CASES:-48} $(PYTEST) tests/api/test_contract.py
 
 check: lint types  ## Lint, types, layers
 
