@@ -24,7 +24,6 @@ from ireu_governance.ledger.database import (
     expect_there,
     is_there,
     open_engine,
-    reading,
     writing,
 )
 from ireu_governance.ledger.guard import FirstFilePendingError, expect_origin
@@ -32,7 +31,14 @@ from ireu_governance.ledger.heads import PublishingLedger
 from ireu_governance.ledger.location import Location, show_location
 from ireu_governance.ledger.place import Prepared, prepare, sign_entries, store_entries
 from ireu_governance.ledger.records import Entry
-from ireu_governance.ledger.schema import LedgerThereError, expect_empty, expect_schema, migrate, stored_version
+from ireu_governance.ledger.schema import (
+    LedgerThereError,
+    expect_empty,
+    expect_schema,
+    expect_usable,
+    migrate,
+    stored_version,
+)
 from ireu_governance.ledger.tables import META, SCHEMA_VERSION
 
 __all__ = ["Ledger"]
@@ -134,12 +140,7 @@ class Ledger(PublishingLedger):
         """
         expect_there(location)
         engine = open_engine(location, mode="rw", timeout_s=timeout_s)
-        try:
-            with reading(engine) as connection:
-                expect_schema(connection)
-        except BaseException:
-            engine.dispose()
-            raise
+        expect_usable(engine)
         return cls(
             engine=engine,
             location=location,

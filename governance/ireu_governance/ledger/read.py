@@ -24,7 +24,7 @@ from ireu_governance.core.statement import Statement
 from ireu_governance.ledger.database import expect_there, open_snapshot, reading
 from ireu_governance.ledger.location import Location
 from ireu_governance.ledger.records import Entry, Head, node_reader, verified_statement
-from ireu_governance.ledger.schema import expect_schema
+from ireu_governance.ledger.schema import expect_usable
 from ireu_governance.ledger.tables import CHECKPOINTS, COSIGNATURES, ENTRIES, ENTRY_CASES, STAMPS
 
 __all__ = ["LedgerReader", "cosignature_lines", "cosigned_checkpoint", "size_of", "verified_checkpoint"]
@@ -74,12 +74,7 @@ class LedgerReader:
         """
         expect_there(location)
         engine = open_snapshot(location)
-        try:
-            with reading(engine) as connection:
-                expect_schema(connection)
-        except BaseException:
-            engine.dispose()
-            raise
+        expect_usable(engine)
         return cls(engine=engine, location=location, key_file=key_file, checkpoint_path=checkpoint_path)
 
     def __enter__(self) -> Self:

@@ -5,15 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 from ireu_governance.core.errors import ConfigError, ErrorCode, LedgerError
+from ireu_governance.ledger.database import reading
 from ireu_governance.ledger.tables import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-__all__ = ["LedgerThereError", "check_schema", "expect_empty", "expect_schema", "migrate", "stored_version"]
+__all__ = [
+    "LedgerThereError",
+    "check_schema",
+    "expect_empty",
+    "expect_schema",
+    "expect_usable",
+    "migrate",
+    "stored_version",
+]
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -60,6 +69,23 @@ def check_schema(connection: Connection) -> None:
     from alembic import command
 
     command.check(_config(connection))
+
+
+def expect_usable(engine: Engine) -> None:
+    """Refuse a database that holds no ledger of this version, and let go of it.
+
+    Args:
+        engine: From `ireu_governance.ledger.database`.
+
+    Raises:
+        LedgerError: It cannot be read, or its tables are not those of this version.
+    """
+    try:
+        with reading(engine) as connection:
+            expect_schema(connection)
+    except BaseException:
+        engine.dispose()
+        raise
 
 
 def expect_schema(connection: Connection) -> None:

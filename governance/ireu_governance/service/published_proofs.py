@@ -115,7 +115,8 @@ class Prover:
 
     def _read_nodes(self, wanted: Sequence[merkle.NodeId]) -> Mapping[merkle.NodeId, bytes]:
         kept = self._nodes
-        found = {node: kept[node] for node in wanted if node in kept}
+        # Asked for once each: another thread may forget all of them in between.
+        found = {node: hash_ for node in wanted if (hash_ := kept.get(node)) is not None}
         missing = [node for node in wanted if node not in found]
         if missing:
             query, values = node_query(self._engine.dialect.name, missing)

@@ -75,7 +75,7 @@ class ServiceStore:
         Raises:
             ServiceError: It cannot be used, or was made by a later release.
             MissingExtraError: It is in PostgreSQL, whose driver is not installed.
-        ConfigError: The URL of its database cannot be read.
+            ConfigError: The URL of its database cannot be read.
         """
         settings = settings or ServiceSettings.load(workspace.root)
         location = _locate(workspace, settings)
