@@ -6,7 +6,6 @@ import base64
 import contextlib
 import json
 import sqlite3
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +82,7 @@ class TestUntouched:
         assert alone.state is not None
         assert together.state is not None
         same_time = together.state.model_copy(update={"audited_at": alone.state.audited_at})
-        assert replace(together, state=same_time) == alone
+        assert together.model_copy(update={"state": same_time}) == alone
 
     def test_file_that_is_older_than_the_stored_checkpoints_is_no_finding(self, ledger: LedgerSimulator) -> None:
         # A publisher that was stopped between the commit and the file leaves exactly this.
