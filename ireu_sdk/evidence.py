@@ -160,11 +160,13 @@ class PanelEvidence:
         photos: The photos, person after person.
         features: (N, …), their features under the original encoder.
         salt: Random bytes that only this panel has.
+        retain_digest: Digest of the photos in the retain loss, under this salt.
     """
 
     photos: tuple[StoredPhoto, ...]
     features: Tensor
     salt: bytes = field(repr=False)
+    retain_digest: str
 
     @classmethod
     def load(cls, vault: Vault, panel_id: str) -> PanelEvidence:
@@ -185,6 +187,7 @@ class PanelEvidence:
             photos=tuple(_stored(evidence, photo, "a photo of the panel") for photo in ordered),
             features=load_tensors(evidence.blob(payload.features))["features"],
             salt=bytes.fromhex(payload.training_salt),
+            retain_digest=payload.training_digest,
         )
 
 

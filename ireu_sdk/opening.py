@@ -18,7 +18,7 @@ from ireu_governance.core.statement import CaseReference, Draft, Removal
 from ireu_governance.files import write_atomically
 from ireu_governance.ledger.vault_case import PANEL, PORTRAITS, Part
 from ireu_governance.workspace import Workspace
-from ireu_sdk.evidence import ToolSources, new_case_id, salted_digest, store_case, store_panel
+from ireu_sdk.evidence import new_case_id, salted_digest, store_case, store_panel
 from ireu_sdk.order import Order, Prepared
 from ireu_sdk.run import RUN_FILE, OpenRun, RunRecord, read_request
 from ireu_sdk.tracking import Tracker
@@ -62,7 +62,7 @@ def open_run(workspace: Workspace, order: Order, prepared: Prepared) -> OpenRun:
     stored: list[tuple[str, Part]] = []
     with workspace.open_vault() as vault, workspace.open_ledger() as ledger:
         try:
-            commitments, retain_digest = _store_evidence(vault, order, prepared, case_ids, panel_id, stored)
+            commitments, retain_digest = _store_evidence(vault, prepared, case_ids, panel_id, stored)
             request = ledger.append([_draft_request(prepared, case_ids, commitments)], record_key)[0]
         except BaseException:
             # Only what this order has put in: a case may also hold who asked for the removal.
@@ -141,21 +141,16 @@ def _refuse_ended(workspace: Workspace, record: RunRecord) -> None:
 
 
 def _store_evidence(
-    vault: Vault, order: Order, prepared: Prepared, case_ids: list[str], panel_id: str, stored: list[tuple[str, Part]]
+    vault: Vault, prepared: Prepared, case_ids: list[str], panel_id: str, stored: list[tuple[str, Part]]
 ) -> tuple[list[str], str]:
     """Put panel and cases into the vault; return the cases' commitments and the retain photos' salted digest.
 
-    What was put in is added to `stored`, one after the other, so that it can be taken out again.
+    What was put in is added to `stored`, one after the other, so that it can be taken out again. A further removal of
+    a case puts nothing in: it is judged by what is there.
     """
-    tools = ToolSources(
-        encoder=prepared.toolbox.encoder_source,
-        judge=prepared.toolbox.judge_source,
-        generators=tuple(generator.source for generator in prepared.toolbox.generators),
-        tap=prepared.settings.tap,
-        steps=order.drawing_steps,
-        guidance=order.guidance,
-        seed=prepared.settings.seed,
-    )
+    if prepared.kept is not None:
+        vault.get(case_ids[0], PORTRAITS)  # it may have been erased while everything was read
+        return [prepared.kept.commitment], prepared.kept.retain_digest
     retain_digest = store_panel(
         vault,
         panel_id,
@@ -166,7 +161,8 @@ def _store_evidence(
     stored.append((panel_id, PANEL))
     commitments = []
     for case_id, person, template in zip(case_ids, prepared.cast.forget, prepared.original.templates, strict=True):
-        commitments.append(store_case(vault, case_id, person, template=template, panel_id=panel_id, tools=tools))
+        commitment = store_case(vault, case_id, person, template=template, panel_id=panel_id, tools=prepared.sources)
+        commitments.append(commitment)
         stored.append((case_id, PORTRAITS))
     return commitments, retain_digest
 

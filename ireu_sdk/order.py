@@ -7,22 +7,21 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from ireu_governance.core.errors import ConfigError, ErrorCode, InputError
-from ireu_governance.core.request_state import RequestStatus
+from ireu_governance.core.errors import InputError
 from ireu_governance.core.statement import Plan
-from ireu_governance.ledger.request_log import find_request
-from ireu_governance.ledger.vault_case import PORTRAITS
 from ireu_governance.workspace import Workspace
+from ireu_sdk.cases import KeptEvidence, find_kept, refuse_case
 from ireu_sdk.encoders.base import Encoder, Tap
 from ireu_sdk.evaluation.features import make_template
 from ireu_sdk.evaluation.probes import ProbeSet, choose_probes
 from ireu_sdk.evaluation.statistics import Calibration, calibrate_pairs, calibrate_templates
+from ireu_sdk.evidence import ToolSources
 from ireu_sdk.faces.portraits import Person
 from ireu_sdk.faces.presence import refuse_faceless
 from ireu_sdk.faces.recognisers import Recogniser
 from ireu_sdk.faces.sources import Cast, load_cast
 from ireu_sdk.measurement import Original
-from ireu_sdk.toolbox import Toolbox, load_toolbox
+from ireu_sdk.toolbox import Toolbox, load_toolbox, require_device
 from ireu_sdk.tracking import registry_uri
 from ireu_sdk.unlearning.settings import UnlearningSettings, choose_settings
 
@@ -82,6 +81,8 @@ class Prepared:
         original: The original encoder and what it says of everybody.
         probes: The pictures of the measurement.
         face_check: Whether every photo to be forgotten could be checked for a face.
+        sources: What the evidence says of the networks, for re-tests.
+        kept: What the vault has of the case from an earlier removal; None if nothing.
     """
 
     toolbox: Toolbox
@@ -91,6 +92,8 @@ class Prepared:
     original: Original
     probes: ProbeSet
     face_check: bool
+    sources: ToolSources
+    kept: KeptEvidence | None = None
 
 
 def prepare(workspace: Workspace, order: Order, *, toolbox: Toolbox | None = None) -> Prepared:
@@ -108,8 +111,9 @@ def prepare(workspace: Workspace, order: Order, *, toolbox: Toolbox | None = Non
         InputError: Photos, settings or networks cannot be used.
         ConfigError: The disk is too full, or the device is absent.
     """
-    _require_device(order.device)
-    _refuse_known_case(workspace, order)
+    require_device(order.device)
+    if order.case_id is not None and order.resume is None:
+        refuse_case(workspace, order.case_id)
     cast = load_cast(forget=order.forget, retain=order.retain, panel=order.panel, swap=order.swap)
     if order.case_id is not None and len(cast.forget) != 1:
         raise InputError(
@@ -159,6 +163,18 @@ def prepare(workspace: Workspace, order: Order, *, toolbox: Toolbox | None = Non
         min_retained_similarity=limits.min_retained_similarity,
     )
     probes = choose_probes(cast.forget, cast.panel, panel_photos=order.panel_photos, seed=settings.seed)
+    sources = ToolSources(
+        encoder=tools.encoder_source,
+        judge=tools.judge_source,
+        generators=tuple(generator.source for generator in tools.generators),
+        tap=settings.tap,
+        steps=order.drawing_steps,
+        guidance=order.guidance,
+        seed=settings.seed,
+    )
+    kept = None
+    if order.case_id is not None and order.resume is None:
+        kept = find_kept(workspace, order.case_id, cast, template=original.templates[0], tools=sources)
     return Prepared(
         toolbox=tools,
         cast=cast,
@@ -167,59 +183,9 @@ def prepare(workspace: Workspace, order: Order, *, toolbox: Toolbox | None = Non
         original=original,
         probes=probes,
         face_check=face_check,
+        sources=sources,
+        kept=kept,
     )
-
-
-def _require_device(device: str) -> None:
-    try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(
-            f"The device '{device}' is not to be had on this machine.", hint="Use --device cpu."
-        ) from error
-
-
-def _refuse_known_case(workspace: Workspace, order: Order) -> None:
-    """Refuse a case id that cannot get photos: one that has some, was erased, or is of a request not accepted.
-
-    The ledger's commitment to a case that had photos already would speak of others.
-    """
-    if order.case_id is None or order.resume is not None:
-        return
-    with workspace.open_vault() as vault, workspace.open_ledger() as ledger:
-        request, case = find_request(ledger, order.case_id), vault.find(order.case_id)
-    if request is not None and request.status is not RequestStatus.ACCEPTED:
-        raise InputError(
-            f"The request of case {order.case_id} is '{request.status.value}', and only an accepted one is carried"
-            " out.",
-            hint=f"See: ireu request show {order.case_id}",
-            code=ErrorCode.REQUEST_OUT_OF_ORDER,
-        )
-    if case is None:
-        if request is not None:
-            raise InputError(
-                f"The vault holds nothing of the request of case {order.case_id}.",
-                hint="Use the workspace in which the request was recorded.",
-                code=ErrorCode.CASE_UNKNOWN,
-            )
-        return
-    if case.erased_at is not None or case.erasing_since is not None:
-        raise InputError(
-            f"The evidence of case {order.case_id} was erased.",
-            hint="Leave --case out: another removal of the person is another case.",
-            code=ErrorCode.EVIDENCE_ERASED,
-        )
-    if request is not None and case.has(PORTRAITS):
-        raise InputError(
-            f"A removal of case {order.case_id} was begun already, and a case is for one.",
-            hint="If its tests did not hold, record the request once more with its first day of receipt (ireu request"
-            " add --received DAY), and use that case; ireu request done --under closes the first one with it.",
-        )
-    if request is None:
-        raise InputError(
-            f"Case {order.case_id} has evidence in the vault already.",
-            hint="Leave --case out: another removal of the person is another case.",
-        )
 
 
 def _calibrate_recogniser(recogniser: Recogniser, people: list[Person], target: float) -> Calibration:

@@ -62,6 +62,7 @@ class RemovalResult:
         grids: Before/after picture files, by generator; only of synthetic people.
         face_check: Whether every photo could be checked for a face.
         answered: Cases whose requests were recorded as done by this removal.
+        superseded: Entries by which the certificate took the place of one of an earlier removal of the case.
     """
 
     run_id: str
@@ -80,6 +81,7 @@ class RemovalResult:
     grids: dict[str, Path]
     face_check: bool
     answered: tuple[str, ...] = ()
+    superseded: tuple[int, ...] = ()
 
 
 def unlearn(
@@ -199,10 +201,12 @@ def _carry_out(workspace: Workspace, order: Order, prepared: Prepared, run: Open
     if measured.verdict is RetestVerdict.HOLDS:
         answered = _answer_requests(workspace, run, removal_seq)
 
-    certificate = None
+    certificate: Path | None = None
+    superseded: tuple[int, ...] = ()
     if measured.verdict is RetestVerdict.HOLDS:
         watch.stage("certify")
-        certificate = issue_after_removal(workspace, removal_seq).path
+        issued = issue_after_removal(workspace, removal_seq)
+        certificate, superseded = issued.path, issued.superseded
     run.close(model, version, removal_seq, verification_seq, measured.verdict, certificate)
     state.clear()
     return RemovalResult(
@@ -222,6 +226,7 @@ def _carry_out(workspace: Workspace, order: Order, prepared: Prepared, run: Open
         grids=grids,
         face_check=prepared.face_check,
         answered=answered,
+        superseded=superseded,
     )
 
 

@@ -30,7 +30,7 @@ from ireu_sdk.encoders.preparation import Preparation
 from ireu_sdk.evaluation.probes import choose_probes
 from ireu_sdk.evidence import CaseEvidence, PanelEvidence, ToolSources
 from ireu_sdk.measurement import Original, measure_encoder
-from ireu_sdk.toolbox import Instruments, load_instruments, software_versions
+from ireu_sdk.toolbox import Instruments, load_instruments, require_device, software_versions
 from ireu_sdk.tracking import registry_uri
 
 __all__ = ["Held", "Tester", "create_tester", "load_held"]
@@ -97,6 +97,9 @@ class Tester:
         allow_pickle: Whether pickled weights may be read.
         device: Where networks run.
         policy: Which servers may be asked; the service's settings say if not given.
+
+    Raises:
+        ConfigError: The device is not to be had.
     """
 
     __test__ = False  # no test of pytest's
@@ -111,6 +114,7 @@ class Tester:
         device: str = "cpu",
         policy: OutboundPolicy | None = None,
     ) -> None:
+        require_device(device)
         self._workspace = workspace
         self._generators = generators
         self._judge = judge

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ireu_governance.core.errors import InputError
+import torch
+
+from ireu_governance.core.errors import ConfigError, InputError
 from ireu_governance.core.statement import PlannedTest
 from ireu_sdk.encoders.base import Tap
 from ireu_sdk.encoders.clip import ClipEncoder
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from ireu_sdk.evaluation.identity import Drawing
     from ireu_sdk.generators.sources import PortraitGenerator
 
-__all__ = ["Instruments", "Toolbox", "load_instruments", "load_toolbox", "software_versions"]
+__all__ = ["Instruments", "Toolbox", "load_instruments", "load_toolbox", "require_device", "software_versions"]
 
 PACKAGES = ("ireu-sdk", "torch", "transformers", "diffusers", "onnxruntime", "numpy", "pillow")
 
@@ -190,6 +192,23 @@ def _require_judge(generators: Sequence[str], judge: str | None) -> None:
             "Portraits of a generator need a face recogniser that says who is in them.",
             hint="Give one with --judge FILE.onnx or --judge insightface:PACK.",
         )
+
+
+def require_device(device: str) -> None:
+    """Refuse a device on which nothing can be computed here.
+
+    Args:
+        device: Its name, as torch has it.
+
+    Raises:
+        ConfigError: It is no device, or not to be had.
+    """
+    try:
+        torch.zeros(1, device=device).cpu()  # 'meta' is a device, and holds no numbers
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"The device '{device}' is not to be had on this machine.", hint="Use --device cpu."
+        ) from error
 
 
 def software_versions() -> dict[str, str]:

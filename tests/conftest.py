@@ -31,6 +31,7 @@ _FIRST = (
     "ml/test_testbed_recipe.py",
     "ml/test_other_encoders.py",
     "scenario/test_ledger_tampering.py",
+    "scenario/test_ledger_tampered_files.py",
     "scenario/test_ledger_audit.py",
     "browser/test_check.py",
     "browser/test_explorer.py",

@@ -6,6 +6,7 @@ stays light.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -80,6 +81,7 @@ cli.commands = LazyCommands(
 def main() -> None:
     """Run the command line and leave with one of the exit codes of `ireu_cli.exits`."""
     as_json = "--json" in sys.argv
+    _print_everything(as_json=as_json)
     stdout = sys.stdout
     try:
         code = cli.main(prog_name="ireu", standalone_mode=False)
@@ -118,6 +120,16 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - the last line of defence: a fault is reported as one
         code = _report_fault(error, as_json=as_json)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _print_everything(*, as_json: bool) -> None:
+    """See that no character ends a command: what is done must not look like a fault since a sign cannot be shown."""
+    if not isinstance(sys.stdout, io.TextIOWrapper) or sys.stdout.encoding.lower() in ("utf-8", "utf8"):
+        return
+    if as_json:
+        sys.stdout.reconfigure(encoding="utf-8")  # as JSON is, wherever it goes
+    else:
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _explain(error: click.ClickException) -> click.ClickException:

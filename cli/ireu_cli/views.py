@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ireu_governance.core.envelope import Envelope
@@ -10,7 +11,7 @@ from ireu_governance.core.statement import Score, Statement
 if TYPE_CHECKING:
     from ireu_governance.core.certificate import Certificate
 
-__all__ = ["count", "describe_score", "read_statements"]
+__all__ = ["count", "describe_score", "describe_superseded", "read_statements"]
 
 
 def read_statements(certificate: Certificate) -> dict[str, Statement]:
@@ -36,6 +37,15 @@ def count(number: int, one: str, many: str | None = None) -> str:
         many: The noun for several; with an s if not given.
     """
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def describe_superseded(entries: Sequence[int]) -> str:
+    """Return by which entries a certificate took the place of older ones, and how others learn of it, as one line."""
+    numbers = ", ".join(map(str, entries))
+    return (
+        f"supersedes   {count(len(entries), 'older certificate')} (entry {numbers});"
+        " publish it: ireu certificate status-list -o FILE"
+    )
 
 
 def describe_score(score: Score) -> str:

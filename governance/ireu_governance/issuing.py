@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ireu_governance.core.certificate import verify_certificate
 from ireu_governance.core.certificate_document import parse_certificate
-from ireu_governance.core.errors import ConfigError, ErrorCode
+from ireu_governance.core.errors import ConfigError, ErrorCode, VerificationError
 from ireu_governance.core.keys import Role
 from ireu_governance.core.timestamp import TsaRoots
 
@@ -17,7 +18,15 @@ if TYPE_CHECKING:
     from ireu_governance.ledger.stamps import TimeAuthority
     from ireu_governance.workspace import Workspace
 
-__all__ = ["Issued", "issue_after_removal", "issue_in", "register_of", "time_authority_of", "tsa_roots_of"]
+__all__ = [
+    "Issued",
+    "expect_stampable",
+    "issue_after_removal",
+    "issue_in",
+    "register_of",
+    "time_authority_of",
+    "tsa_roots_of",
+]
 
 _LOG: Final = logging.getLogger("ireu.certificates")
 
@@ -39,6 +48,28 @@ class Issued:
     certificate_id: str
     removal_seq: int
     superseded: tuple[int, ...]
+
+
+def expect_stampable(workspace: Workspace, data: bytes) -> None:
+    """Refuse to add a time stamp to a certificate that does not hold under the workspace's keys.
+
+    Whoever stamps signs the list of stamps anew, and a certificate of another log would be broken by that.
+
+    Args:
+        workspace: The workspace.
+        data: The certificate. That its time is over is no hindrance.
+
+    Raises:
+        VerificationError: A check fails.
+    """
+    report = verify_certificate(data, key_file=workspace.key_file())
+    failed = [each for each in report.failed() if each.name != "validity"]
+    if failed:
+        raise VerificationError(
+            f"The certificate does not hold, so no stamp is added to it: {failed[0].reason}",
+            check=failed[0].name,
+            hint="See all checks with: ireu certificate verify FILE --key FILE",
+        )
 
 
 def issue_in(

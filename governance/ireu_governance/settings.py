@@ -35,6 +35,10 @@ def expect_no_password(database: object, *, where: str) -> None:
         )
 
 
+# As key files and certificates take them.
+_Words = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
 class SettingsFile(BaseModel):
     """What a workspace's owner may set, as it stands in `ireu.toml`.
 
@@ -65,8 +69,8 @@ class SettingsFile(BaseModel):
         timestamp_roots: File of the authority's root certificates, relative to the workspace.
     """
 
-    organisation: Annotated[str, Field(min_length=1, max_length=200)]
-    contact: Annotated[str, Field(max_length=200)] | None = None
+    organisation: _Words
+    contact: _Words | None = None
     encoder: str | None = None
     judge: str | None = None
     generators: list[str] | None = None

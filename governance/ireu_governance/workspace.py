@@ -37,6 +37,7 @@ __all__ = ["Workspace"]
 
 DATABASE_VARIABLE = "IREU_DATABASE"
 _ORIGIN = re.compile(r"[a-z0-9][a-z0-9./-]{0,120}")
+_WORDS = re.compile(r"[^\x00-\x1f\x7f]{1,200}")  # as key files and certificates take them
 _BESIDE = ("ledger.db-wal", "ledger.db-shm", "ledger.db-queue")
 _ENTRIES = ("keys", "ledger.db", "checkpoint", "vault", SETTINGS_FILE)
 
@@ -96,6 +97,13 @@ class Workspace:
             raise ConfigError(
                 f"'{name}' cannot name a ledger.", hint="Use a name such as example.org/ireu, in lower case."
             )
+        for what, value in (("organisation", organisation), ("contact", contact)):
+            if value is not None and not _WORDS.fullmatch(value):
+                raise ConfigError(
+                    f"The {what} cannot stand on certificates: it is empty, longer than 200 characters or of more than"
+                    " one line.",
+                    hint=f"Give a short one: --{what} TEXT",
+                )
         expect_no_password(database, where="the workspace's settings")
         database = database or os.environ.get(DATABASE_VARIABLE) or None
         stored = None if database is None else without_password(database)
@@ -152,7 +160,11 @@ class Workspace:
         for folder in (here, *here.parents):
             if (folder / SETTINGS_FILE).is_file():
                 return cls(folder)
-        return cls(here)
+        raise ConfigError(
+            f"Neither '{here}' nor a folder above it is an ireu workspace.",
+            hint="Name the workspace with: ireu -w FOLDER (or IREU_WORKSPACE), or make one with: ireu init",
+            code=ErrorCode.WORKSPACE_MISSING,
+        )
 
     @property
     def key_file_path(self) -> Path:

@@ -206,6 +206,10 @@ def load_people(folder: Path, *, loose: str) -> list[Person]:
     Raises:
         InputError: The folder is absent or holds no photo, or a photo cannot be used.
     """
+    if folder.is_file():
+        raise InputError(
+            f"'{folder}' is a file; a folder with photos is expected.", hint="Give the folder in which they lie."
+        )
     if not folder.is_dir():
         raise InputError(f"There is no folder '{folder}'.", hint="Check the path.", code=ErrorCode.INPUT_MISSING)
     people = []
@@ -233,24 +237,28 @@ def load_people(folder: Path, *, loose: str) -> list[Person]:
     return people
 
 
-def refuse_shared_portraits(forget: Sequence[Person], others: Sequence[Person], *, what: str) -> None:
-    """Refuse a photo that is both to be forgotten and to be kept, under whatever name or format.
+def refuse_shared_portraits(
+    people: Sequence[Person], others: Sequence[Person], *, what: str, whose: str = "forget"
+) -> None:
+    """Refuse a photo that has two parts to play, such as to be forgotten and to be kept, under any name or format.
 
     Args:
-        forget: The people to forget.
+        people: The people to forget, or some.
         others: Other people.
         what: What the others are called, such as ``retain``.
+        whose: What the first ones are called.
 
     Raises:
         InputError: The same photo is in both.
     """
     kept = {photo.pixel_digest for person in others for photo in person.portraits}
-    for person in forget:
+    for person in people:
         for photo in person.portraits:
             if photo.pixel_digest in kept:
                 raise InputError(
-                    f"The photo '{photo.stem}' is in both the forget and the {what} photos.",
-                    hint="A photo cannot be forgotten and kept at once: take it out of one of them.",
+                    f"The photo '{photo.stem}' is in both the {whose} and the {what} photos.",
+                    hint="A photo cannot be forgotten and kept, or trained and measured on: take it out of one of"
+                    " them.",
                     code=ErrorCode.PORTRAITS_SHARED,
                 )
 

@@ -58,7 +58,7 @@ def load_cast(*, forget: str, retain: str, panel: str | None = None, swap: str |
         others, watched = _split(others)
     refuse_shared_portraits(people, others, what="retain")
     refuse_shared_portraits(people, watched, what="panel")
-    refuse_shared_portraits(others, watched, what="panel")
+    refuse_shared_portraits(others, watched, what="panel", whose="retain")
     synthetic = forget.startswith("testbed:") and retain == "testbed" and panel in (None, "testbed")
     return Cast(forget=tuple(people), retain=tuple(others), panel=tuple(watched), synthetic=synthetic)
 

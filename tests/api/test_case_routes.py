@@ -8,11 +8,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import builders
 import pytest
 from fixtures.command import Ireu
 from fixtures.service import Clock, Service, open_service
 
 from ireu_governance.core.keys import Role
+from ireu_governance.core.statement import Draft
+from ireu_governance.issuing import issue_in
 from ireu_governance.ledger.erasure import Eraser
 from ireu_governance.ledger.requests import Requests
 from ireu_governance.rotation import KeyRequest, rotate
@@ -50,6 +53,52 @@ def add_again(service: Service) -> str:
 def service(removal: Any) -> Iterator[Service]:
     with open_service(removal, clock=Clock(datetime.now(UTC))) as opened:
         yield opened
+
+
+def record(service: Service, case: str, *kinds: str) -> None:
+    """Record a removal of a case, or some of its entries, and publish nothing."""
+    with service.workspace.open_ledger() as ledger:
+        start = ledger.head().size
+        fields = {
+            "removal-request": (builders.BEFORE, builders.make_request((case,))),
+            "removal": (builders.AFTER, builders.make_removal(start, (case,))),
+            "verification": (builders.AFTER, builders.make_verification(1, (case,))),
+        }
+        drafts = []
+        for kind in kinds:
+            artifact, values = fields[kind]
+            del values["recorded_at"]
+            drafts.append(Draft(subject=artifact.subjects(), kind=kind, fields=values))
+        ledger.append(drafts, service.workspace.signer(Role.RECORD))
+
+
+def test_case_of_which_nothing_is_in_the_published_log_is_unknown_everywhere(service: Service) -> None:
+    case, never = "ab" * 16, "cd" * 16
+    record(service, case, "removal-request", "removal")
+    assert service.post(f"/v1/cases/{case}/publication", "officer").status_code == 201
+    assert service.get("/v1/cases").json() == {"cases": []}
+    assert service.get("/index.json").json()["published_cases"] == []
+    for path in ("/v1/cases/{}", "/v1/cases/{}/pack", "/cases/{}.json"):
+        hidden, absent = service.get(path.format(case)), service.get(path.format(never))
+        assert hidden.status_code == absent.status_code == 404
+        assert hidden.text.replace(case, never) == absent.text, path
+    with service.workspace.open_ledger() as ledger:
+        ledger.publish(service.workspace.signer(Role.LOG))
+    assert service.get("/index.json").json()["published_cases"] == [case]
+    assert service.get(f"/v1/cases/{case}/pack").status_code == 200
+
+
+def test_pack_for_anybody_is_of_the_published_log_and_says_nothing_of_what_follows(service: Service) -> None:
+    case = service.recorded.case_id
+    service.post(f"/v1/cases/{case}/publication", "officer")
+    before = service.get(f"/v1/cases/{case}/pack")
+    assert before.status_code == 200
+    record(service, case, "verification")
+    refused = service.get(f"/v1/cases/{case}/pack", "viewer")
+    assert (refused.status_code, refused.json()["code"]) == (404, "entry-unknown")
+    after = service.get(f"/v1/cases/{case}/pack")
+    assert after.status_code == 200
+    assert after.content == before.content
 
 
 def test_case_is_seen_by_nobody_without_a_key_until_it_is_published(service: Service) -> None:
@@ -103,6 +152,36 @@ def test_case_tells_what_is_recorded_of_it(service: Service) -> None:
     assert (found["request"], found["evidence"], found["unpublished_entries"]) == (None, "absent", [])
     line = service.get("/v1/cases", "viewer").json()["cases"][0]
     assert (line["state"], line["verdict"], line["entries"], line["due"]) == ("recorded", "holds", 3, None)
+
+
+def test_removals_of_a_case_that_was_carried_out_again_are_told_in_their_order(service: Service) -> None:
+    case, workspace = service.recorded.case_id, service.workspace
+    drafts = []
+    for artifact, kind, fields in (
+        (builders.BEFORE, "removal-request", builders.make_request((case,))),
+        (builders.OTHER, "removal", builders.make_removal(3, (case,))),
+        (builders.OTHER, "verification", builders.make_verification(4, (case,))),
+    ):
+        del fields["recorded_at"]
+        drafts.append(Draft(subject=artifact.subjects(), kind=kind, fields=fields))
+    with workspace.open_ledger() as ledger:
+        ledger.append(drafts, workspace.signer(Role.RECORD))
+        ledger.publish(workspace.signer(Role.LOG))
+    issued = issue_in(workspace, case_id=case)
+    assert (issued.removal_seq, issued.superseded) == (4, (6,)), "the newest removal's, in place of the first one's"
+    with workspace.open_ledger() as ledger:
+        ledger.publish(workspace.signer(Role.LOG))
+    found = service.get(f"/v1/cases/{case}", "viewer").json()
+    assert [each["entry"] for each in found["plans"]] == [0, 3]
+    assert [(each["entry"], each["encoder"]) for each in found["removals"]] == [
+        (1, builders.AFTER.digest), (4, builders.OTHER.digest),
+    ]  # fmt: skip
+    assert [(each["entry"], each["removal_entry"]) for each in found["verifications"]] == [(2, 1), (5, 4)]
+    assert {each["id"]: each["status"] for each in found["certificates"]}[issued.certificate_id] == "valid"
+    assert sorted(each["status"] for each in found["certificates"]) == ["superseded", "valid"]
+    page = service.get(f"/cases/{case}", "viewer").text
+    places = [page.index(f'href="/explore/{entry}"', page.index("What happened")) for entry in (0, 1, 2, 3, 4, 5)]
+    assert places == sorted(places)
 
 
 def test_erased_evidence_is_told(service: Service) -> None:

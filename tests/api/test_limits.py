@@ -109,6 +109,15 @@ def test_addresses_of_one_holder_are_one() -> None:
     assert address_of({"client": None, "headers": []}, 0)
 
 
+def test_port_that_a_proxy_adds_makes_nobody_somebody_else() -> None:
+    def behind(text: str) -> str:
+        return address_of(scope_of("10.0.0.1", text), 1)
+
+    assert behind("203.0.113.9:50000") == behind("203.0.113.9:50001") == behind("203.0.113.9")
+    assert behind("[2001:db8:1:2::1]:50000") == behind("[2001:db8:1:2::9]:50001") == behind("2001:db8:1:2::1")
+    assert behind("203.0.113.9:50000") != behind("203.0.113.8:50000")
+
+
 # How much
 
 

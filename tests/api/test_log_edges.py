@@ -53,6 +53,10 @@ def test_cache_holds_what_was_used_last() -> None:
     assert (cache.get("a"), cache.get("c")) == (None, b"12345678")
     cache.put("d", b"x" * 11)
     assert cache.get("d") is None
+    cache.put("c", b"x" * 11)
+    assert cache.get("c") is None, "what it was before is not what it is"
+    cache.put("e", b"x" * 10)
+    assert cache.get("e") == b"x" * 10, "nothing that is gone takes room"
 
 
 def test_earlier_keys_are_kept_beside_the_log(service: Service, ireu: Ireu) -> None:

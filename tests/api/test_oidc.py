@@ -253,6 +253,50 @@ def test_keys_are_asked_for_once_an_hour() -> None:
     assert issuer.asked == 2
 
 
+def test_issuer_that_does_not_answer_is_not_asked_for_each_token() -> None:
+    issuer = Issuer(RSA)
+    times = 0
+
+    def fail(_: str) -> bytes:
+        nonlocal times
+        times += 1
+        raise ServiceError("The issuer does not answer.")
+
+    source = KeySource("https://issuer.example/keys", folder=Path(), fetch=fail, timer=lambda: issuer.time)
+    for _ in range(5):
+        with pytest.raises(ServiceError, match="cannot be had"):
+            source.find("invented")
+    assert times == 1
+    issuer.time += 11
+    with pytest.raises(ServiceError):
+        source.find("invented")
+    assert times == 2
+
+
+def test_known_key_does_not_wait_while_the_issuer_is_asked_for_an_invented_one() -> None:
+    issuer, asked, go_on = Issuer(RSA), threading.Event(), threading.Event()
+
+    def fetch(url: str) -> bytes:
+        if issuer.asked:
+            asked.set()
+            go_on.wait(10)
+        return issuer.fetch(url)
+
+    source = KeySource("https://issuer.example/keys", folder=Path(), fetch=fetch, timer=lambda: issuer.time)
+    assert source.find("rsa") is not None
+    issuer.time += 61
+    asking = threading.Thread(target=source.find, args=("invented",))
+    asking.start()
+    assert asked.wait(10)
+    found: list[object] = []
+    known = threading.Thread(target=lambda: found.append(source.find("rsa")))
+    known.start()
+    known.join(5)
+    go_on.set()
+    asking.join(10)
+    assert len(found) == 1
+
+
 def test_new_key_is_found_and_invented_ones_do_not_make_the_service_ask_each_time() -> None:
     issuer = Issuer(RSA)
     source = issuer.source()

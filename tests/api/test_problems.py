@@ -180,3 +180,16 @@ def test_openapi_declares_problems_on_every_route(service: Service) -> None:
                     assert PROBLEM_TYPE in declared["content"], (method, path, status)
             assert operation["operationId"]
             assert operation.get("summary"), path
+
+
+def test_service_without_its_key_file_tells_nobody_where_that_is(removal: RecordedRemoval) -> None:
+    with open_service(removal) as service:
+        path = service.workspace.key_file_path
+        path.rename(path.with_suffix(".away"))
+        for address in ("/v1/ledger", "/v1/ledger/entries", "/v1/ledger/keys", "/keys.json"):
+            answer = service.get(address)
+            expect_problem(answer, 500, "config-invalid")
+            assert str(service.workspace.root) not in answer.text, address
+        parts = service.get("/readyz")
+        assert parts.status_code == 503
+        assert str(service.workspace.root) not in parts.text

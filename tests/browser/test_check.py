@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from builders import MemoryLog, Removal
 from fixtures.browser import expect_accessible, needs_chromium
 from fixtures.certificate_vectors import Vector, VectorSet, damaged
 
@@ -76,6 +77,22 @@ def test_changed_certificates_are_refused_with_the_reasons_of_the_command_line(s
         }
         for each in report.failed():
             assert "failed" in rows[each.name], (name, each.name)
+
+
+def test_certificate_of_entries_in_each_others_place_is_refused_and_not_given_up(opened: Any, tmp_path: Path) -> None:
+    log = MemoryLog()
+    removal = Removal(log=log)
+    request = json.loads(removal.certificate())["certificate"]["request"]
+    data = removal.certificate(verification=request)
+    failed = verify_certificate(data, key_file=log.keys.key_file).failed()
+    (tmp_path / "keys.json").write_bytes(log.keys.key_file.to_bytes())
+    opened.click(".brought summary")
+    opened.set_input_files("#keys", str(tmp_path / "keys.json"))
+    assert check(opened, data) == "Does not hold"
+    rows = opened.query_selector_all("#result .checks tbody tr")
+    assert {
+        row.query_selector("code").inner_text() for row in rows if "failed" in row.query_selector("td").inner_text()
+    } == {each.name for each in failed}
 
 
 def test_vectors_have_the_same_answers_in_chromium(site: Any, opened: Any) -> None:

@@ -208,6 +208,23 @@ def test_chart_has_the_colours_of_the_page_and_the_numbers_of_the_table(browser:
         assert brightest > 450
 
 
+def test_series_of_the_chart_differ_in_shape_as_well_as_in_colour(browser: Any, scene: Scene) -> None:
+    with visiting(browser) as page:
+        sign_in(page, scene, "viewer")
+        page.goto(fill("/cases/{resurfaced}", scene))
+        page.wait_for_selector(".plot .u-over")
+        assert page.locator(".plot .u-legend svg circle").count() == 1
+
+
+def test_linked_digest_stands_on_the_line_of_its_row(browser: Any, scene: Scene) -> None:
+    with visiting(browser) as page:
+        sign_in(page, scene, "viewer")
+        page.goto(f"{scene.url}/cases")
+        code = page.locator("main .digest a code").first.bounding_box()
+        sign = page.locator("main .digest .copy").first.bounding_box()
+        assert abs(code["y"] + code["height"] / 2 - sign["y"] - sign["height"] / 2) <= 1.5
+
+
 def test_divider_of_the_pictures_moves_by_keyboard(browser: Any, scene: Scene) -> None:
     with visiting(browser) as page:
         sign_in(page, scene, "viewer")

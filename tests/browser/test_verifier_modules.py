@@ -4,12 +4,14 @@ of certificates. Here they run under node; `test_check.py` runs some of the same
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
 import subprocess
+import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -18,18 +20,26 @@ import pytest
 from builders import MemoryLog, Removal, make_certificate, make_key, make_keys
 from fixtures.certificate_vectors import Vector, VectorSet, damaged, misbehaving, sealed_anew
 from fixtures.extended import KEYS, ExtendedRemoval, change_record_key, make_status, policy_of
+from fixtures.resigned_certificates import odd_spellings, odd_statements
 from fixtures.timestamping import LocalAuthority, moment
 from pydantic import BaseModel
 
+from ireu_governance.core.certificate import CertificateReport, verify_certificate
+from ireu_governance.core.certificate_document import stamp_certificate
 from ireu_governance.core.certificate_wording import wording
 from ireu_governance.core.checkpoint import SignedNote
 from ireu_governance.core.decision import clopper_pearson
+from ireu_governance.core.errors import InputError
 from ireu_governance.core.key_change import KeyFileChange
 from ireu_governance.core.keys import KeyFile, Role, vkey
 from ireu_governance.core.mldsa import HybridSigner, MlDsaPrivateKey
 from ireu_governance.core.statement import Predicate
 from ireu_governance.core.status import StatusEntry
+from ireu_governance.core.verifier_key import KeyKind, VerifierKey
 from ireu_governance.portal.assets import STATIC
+from ireu_governance.reports.document import take_out
+from ireu_governance.reports.html import render_html
+from ireu_governance.reports.pdf import render_pdf
 
 HERE = Path(__file__).parent
 COMPAT = HERE.parent / "compat"
@@ -215,6 +225,133 @@ def test_histories_are_judged_as_python_judges_them(before: Any, after: Any) -> 
     compare(make_set(*vectors))
 
 
+@pytest.mark.slow
+def test_statements_of_any_content_are_judged_as_python_judges_them() -> None:
+    keys = make_keys().key_file.to_bytes()
+    spelt = compare(make_set(*(Vector(name, data, keys) for name, data in odd_spellings())))
+    assert spelt["holds"] > 8
+    found = compare(make_set(*(Vector(name, data, keys) for name, data in odd_statements(every=17))))
+    assert found["does-not-hold"] > 200
+    assert found["holds"] > 30
+
+
+def test_policies_of_any_bytes_are_read_as_python_reads_them() -> None:
+    data, keys = ExtendedRemoval(ago=100).sealed(), KEYS.key_file.to_bytes()
+    key = policy_of().to_text().split()[2].encode()
+    other = VerifierKey("witness.example/w2", KeyKind.COSIGNATURE, make_key("other").public_key).to_text().encode()
+
+    def policy(name: bytes, quorum: bytes | None = None, key: bytes = key) -> bytes:
+        return b"# Z\xfcrich\nwitness %b %b\nquorum %b\n" % (name, key, name if quorum is None else quorum)
+
+    foreign = b"\xf0\x9f\x98\x80\xffz\xc3\xa4'\\\""
+    policies = {
+        "plain name": policy(b"w1"),
+        "odd name": policy(b"w\xff"),
+        "another odd name": policy(b"w\xff", b"w\xfe"),
+        "two odd names": b"witness w\xfe %b\n" % other + policy(b"w\xff"),
+        "replacement character": policy(b"\xff", b"\xef\xbf\xbd"),
+        "half of a character": policy(b"\xed\xa0\x80"),
+        "cut character": policy(b"\xe2\x82"),
+        "characters around": policy(foreign),
+        "key of no name": policy(b"w1", key=key.replace(b"witness.example/w1+", b"witness.\xff+")),
+        "missing": policy(foreign, key=other),
+        "missing, long": policy(b"q" * 150, key=other),
+    }
+    found = compare(make_set(*(Vector(name, data, keys, policy=each) for name, each in policies.items())))
+    assert found == {"holds": 6, "input-malformed": 3, "does-not-hold": 2}
+
+
+def test_certificates_are_taken_out_of_files_as_python_takes_them_out() -> None:
+    data, keys = make_certificate()
+    report = verify_certificate(data, key_file=keys)
+    html, pdf = render_html(data, report).encode(), _pdf(data, report)
+    files = {
+        "json": data,
+        **dict(_changed_pages(html)),
+        **dict(_changed_documents(pdf, data.replace(b"holds", b"holdz"))),
+    }
+    script = f"""
+        import {{ takeOut }} from {json.dumps((MODULES / "enclosure.js").as_uri())};
+        import {{ readFileSync }} from "node:fs";
+        const answers = [];
+        for (const text of JSON.parse(readFileSync(0, "utf8"))) {{
+            try {{
+                const {{ data }} = await takeOut(new Uint8Array(Buffer.from(text, "base64")));
+                answers.push(Buffer.from(data).toString("base64"));
+            }} catch (error) {{
+                answers.push(error.name === "InputError" ? null : String(error.stack));
+            }}
+        }}
+        process.stdout.write(JSON.stringify(answers));
+    """
+    answers = run_node(script, [base64.b64encode(each).decode() for each in files.values()])
+    taken = 0
+    for (name, file), given in zip(files.items(), answers, strict=True):
+        try:
+            expected = base64.b64encode(take_out(file).certificate).decode()
+        except InputError:
+            expected = None
+        # A PDF that somebody changed may be refused here, and a reader is told what to do; another file is never taken.
+        if not (given is None and name.startswith("changed PDF")):
+            assert given == expected, name
+        taken += given is not None
+    assert taken >= 5
+
+
+def _changed_pages(html: bytes) -> Iterator[tuple[str, bytes]]:
+    yield "page", html
+    links = [re.search(rb'<a id="enclosed-%b"[^>]*>' % name, html) for name in (b"certificate", b"page")]
+    certificate, note = (found.group() for found in links if found)
+    yield "page without its note", html.replace(note, b"")
+    yield "page with two notes", html.replace(note, note * 2)
+    yield "page with two certificates", html.replace(certificate, certificate * 2)
+    yield "page with other quotes", html.replace(b'id="enclosed-page"', b"id='enclosed-page'")
+    yield "page that speaks of a note", html + b'id="enclosed-page"'
+    yield "page whose note is no base64", html.replace(note, note.replace(b"base64,", b"base64,A"))
+    yield "page with the note first", html.replace(certificate, b"@@").replace(note, certificate).replace(b"@@", note)
+    yield "page in capitals", html.replace(b"<!doctype html>", b"<!DOCTYPE HTML>")
+    yield "page behind a space", b" " + html
+
+
+def _changed_documents(pdf: bytes, other: bytes) -> Iterator[tuple[str, bytes]]:
+    yield "PDF", pdf
+    yield "small letters", b"%pdf-" + pdf[5:]
+    found = (
+        re.search(rb"\(certificate\.json\)([0-9]+) 0 R\(page\.json\)", pdf),
+        re.search(rb"/EF<</F ([0-9]+) 0 R", pdf),
+    )
+    entry, stream = (each.group(1) for each in found if each)
+    packed = zlib.compress(other)
+    bare = b"<</Length %d/Filter/FlateDecode>>\nstream\n%b\nendstream\nendobj\n" % (len(packed), packed)
+    typed = bare.replace(b"<<", b"<</Type/EmbeddedFile")
+    yield "changed PDF, another attachment", _updated(pdf, int(stream), bare)
+    yield "changed PDF, another attachment that says so", _updated(pdf, int(stream), typed)
+    yield "changed PDF, no attachment", _updated(pdf, int(entry), b"<</Type/Filespec/F(certificate.json)>>\nendobj\n")
+    yield "changed PDF, lost attachment", pdf + b"\n9999 0 obj\n" + typed
+    yield "changed PDF, other name", pdf.replace(b"certificate.json", b"certificatX.json")
+    yield "changed PDF, no names", pdf.replace(b"/Names<</EmbeddedFiles", b"/Namez<</EmbeddedFiles")
+    yield "changed PDF, two streams", pdf.replace(b"/UF %b 0 R" % stream, b"/UF 1 0 R" + b" " * (len(stream) - 1))
+    yield "changed PDF, encrypted", pdf.replace(b"/Root ", b"/Encrypt 1 0 R/Root ")
+    yield "changed PDF, no end", pdf[:-10]
+    yield "changed PDF, twice", pdf + pdf
+
+
+def _updated(pdf: bytes, number: int, body: bytes) -> bytes:
+    """Return a PDF with a newer edition of one of its objects behind it, as editors write it."""
+    found = re.search(rb"/Size ([0-9]+)/Root ([0-9]+) 0 R.*startxref\n([0-9]+)\n", pdf, re.DOTALL)
+    assert found is not None
+    size, root, table = map(int, found.groups())
+    begun = pdf + b"\n%d 0 obj\n" % number + body
+    place = b"xref\n%d 1\n%010d 00000 n\r\n" % (number, len(pdf) + 1)
+    end = b"trailer\n<</Size %d/Root %d 0 R/Prev %d>>\nstartxref\n%d\n%%%%EOF\n" % (size, root, table, len(begun))
+    return begun + place + end
+
+
+def _pdf(data: bytes, report: CertificateReport) -> bytes:
+    pytest.importorskip("typst", reason="the part 'pdf' is not installed")
+    return render_pdf(data, report)
+
+
 def test_frozen_certificates_hold() -> None:
     vectors = []
     for folder in ("v1", "v1-extended", "v1-second-key"):
@@ -323,6 +460,11 @@ def test_chains_of_key_files_are_judged_as_python_judges_them() -> None:
     vectors += [
         Vector(f"by the later key, read with {other}", theirs, each.to_bytes()) for other, each in files.items()
     ]
+    for name, signer in {"the key of issue": keys.record, "the later key": record, "the log key": keys.log}.items():
+        stamped = stamp_certificate(data, [b"a token that is not looked at"], signer)
+        vectors += [
+            Vector(f"stamped by {name}, read with {other}", stamped, each.to_bytes()) for other, each in files.items()
+        ]
     found = compare(make_set(*vectors))
     assert min(found["holds"], found["does-not-hold"]) > 4
 

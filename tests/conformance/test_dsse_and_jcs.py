@@ -181,6 +181,8 @@ def test_json_that_readers_could_understand_differently_is_refused(data: bytes) 
 def test_brackets_in_text_are_no_nesting() -> None:
     assert parse_json(b'["' + b"[" * 100 + b'\\"' + b'"]', what="document") == ["[" * 100 + '"']
     assert parse_json(b"[" * MAX_JSON_DEPTH + b"]" * MAX_JSON_DEPTH, what="document")
+    beside = b"," + b"[]," * 40 + b"[]"  # more brackets than levels, so that the levels have to be counted
+    assert parse_json(b"[" * MAX_JSON_DEPTH + b"]" * (MAX_JSON_DEPTH - 1) + beside + b"]", what="document")
     assert len(parse_json(b"[" + b"[]," * 99 + b"[]]", what="document")) == 100  # type: ignore[arg-type]
 
 

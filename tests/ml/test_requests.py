@@ -22,6 +22,7 @@ from ireu_governance.core.statement import CaseResult, RequestEvent, Verificatio
 from ireu_governance.core.verdict import RetestVerdict, Verdict
 from ireu_governance.ledger.audit import audit
 from ireu_governance.ledger.request_log import read_request
+from ireu_governance.ledger.revocation import read_withdrawals
 from ireu_governance.workspace import Workspace
 from ireu_sdk.order import Order, prepare
 from ireu_sdk.removal import RemovalResult, unlearn
@@ -94,10 +95,42 @@ def test_certificate_tells_the_requests_history_and_holds(answered: Answered) ->
     assert verify_certificate(data, key_file=answered.desk.workspace.key_file()).verdict is Verdict.HOLDS
 
 
-def test_same_case_is_not_carried_out_twice(answered: Answered) -> None:
-    with pytest.raises(InputError) as caught:
-        prepare(answered.desk.workspace, answered.order)
-    assert caught.value.code is ErrorCode.REQUEST_OUT_OF_ORDER
+def test_case_is_carried_out_again_by_the_same_evidence(answered: Answered, tmp_path: Path) -> None:
+    import shutil
+
+    workspace = Workspace(shutil.copytree(answered.desk.workspace.root, tmp_path / "workspace"))
+    order = replace(answered.order, settings={**answered.order.settings, "alpha": -1.6})
+    with workspace.open_vault() as vault:
+        before = vault.cases()
+    again = unlearn(workspace, order)
+    assert (again.verdict, again.answered) == (RetestVerdict.HOLDS, ())
+    with workspace.open_vault() as vault, workspace.open_ledger() as ledger:
+        assert vault.cases() == before, "the evidence is kept once"
+        state = read_request(ledger, answered.case_id)
+        first, second = (
+            ledger.statement(ledger.entry(each.removal_seq)).predicate for each in (answered.result, again)
+        )
+        (withdrawn,) = read_withdrawals(ledger)
+    assert (state.status, state.removal_seq) == ("done", answered.result.removal_seq), "the clock and answer stay"
+    assert (second.cases, second.encoder_before) == (first.cases, first.encoder_before)
+    assert again.artifact.digest != answered.result.artifact.digest
+    assert (withdrawn.status, (withdrawn.seq,)) == ("superseded", again.superseded)
+    assert again.certificate is not None
+    assert verify_certificate(again.certificate.read_bytes(), key_file=workspace.key_file()).verdict is Verdict.HOLDS
+    found = audit(workspace.ledger_path, key_file=workspace.key_file(), checkpoint_path=workspace.checkpoint_path)
+    assert found.findings == ()
+
+
+def test_case_is_not_carried_out_again_with_other_photos(answered: Answered) -> None:
+    before = snapshot(answered.desk.workspace.root)
+    with pytest.raises(InputError, match="differs from it in: --retain, --seed"):
+        prepare(
+            answered.desk.workspace,
+            replace(
+                answered.order, settings={**answered.order.settings, "seed": 1}, retain=str(answered.photos / "swap")
+            ),
+        )
+    assert snapshot(answered.desk.workspace.root) == before
 
 
 def test_case_id_of_a_panel_is_refused(answered: Answered) -> None:

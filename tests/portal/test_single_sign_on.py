@@ -144,6 +144,29 @@ def test_answer_counts_once(federated: Scene, provider: IdentityProvider) -> Non
         assert come_back(visit, query).status_code == 403
 
 
+def test_no_other_host_of_the_domain_can_plant_a_sign_in(
+    tmp_path: Path, template: Path, provider: IdentityProvider
+) -> None:
+    (tmp_path / "jwks.json").write_text(json.dumps({"keys": [KEY.as_dict(private=False)]}))
+    options: dict[str, Any] = {
+        "public_url": "https://portal.example",
+        "oidc_issuer": provider.url,
+        "oidc_audience": "api",
+        "oidc_jwks": str(tmp_path / "jwks.json"),
+        "oidc_client_id": CLIENT,
+        "oidc_roles": {"privacy": "officer"},
+    }
+    with open_scene(tmp_path / "workspace", template=template, **options) as scene, Visit.of(scene, None) as visit:
+        cookie = visit.get("/sign-in/oidc").headers["set-cookie"]
+        assert cookie.startswith("__Host-ireu_sign_in=")
+        assert "Secure" in cookie
+        assert "Path=/;" in cookie
+        state = cookie.partition("=")[2].partition(";")[0]
+        planted = {"cookie": f"ireu_sign_in={state}"}
+        answer = visit.client.get("/sign-in/oidc/callback", params={"code": "good", "state": state}, headers=planted)
+        assert answer.status_code == 403
+
+
 def test_answer_counts_only_in_the_browser_that_asked(federated: Scene, provider: IdentityProvider) -> None:
     with Visit.of(federated, None) as attacker, Visit.of(federated, None) as victim:
         query = begin(attacker, provider)

@@ -63,6 +63,12 @@ def test_empty_request_is_refused_and_what_was_typed_comes_back(officer: Visit) 
     assert "&lt;b&gt;x&lt;/b&gt;" in answer.text
 
 
+def test_certificate_page_warns_of_another_encoder_that_went_wrong_since(scene: Scene, officer: Visit) -> None:
+    text = officer.get(f"/cases/{scene.resurfaced}/steps/certificate").text
+    assert "of which the certificate will say nothing" in text
+    assert "The latest test of this case found" not in officer.get(f"/cases/{scene.published}/steps/certificate").text
+
+
 def test_retest_is_ordered_once_and_its_result_is_shown(scene: Scene) -> None:
     with Visit.of(scene, "tester") as tester:
         path = f"/cases/{scene.resurfaced}/steps/retest"

@@ -51,6 +51,29 @@ def test_case_shows_where_it_is_watched_and_what_was_found_there(house: House) -
     assert (alert["kind"], alert["case_id"], alert["deployment_name"]) == ("resurfaced", house.case, "portraits-live")
 
 
+def test_good_verdict_that_no_worker_renews_is_said_to_be_late(house: House) -> None:
+    live = house.add()
+    house.pass_time(minutes=1)
+    paths = ("/overview", "/deployments", f"/deployments/{live['id']}", f"/cases/{house.case}")
+    house.service.clock.turn(hours=24, minutes=5)  # due, and a worker may still come
+    for path in paths:
+        assert "! Late" not in words(house, path)
+    house.service.clock.turn(minutes=10)
+    for path in paths:
+        assert "! Late due since" in words(house, path), path
+    assert "no worker has begun it" in words(house, f"/deployments/{live['id']}")
+    house.pass_time(minutes=1)
+    for path in paths:
+        assert "! Late" not in words(house, path)
+
+
+def test_paused_deployment_is_never_late(house: House) -> None:
+    live = house.add()
+    house.ask("PATCH", f"/v1/deployments/{live['id']}", json={"paused": True})
+    house.service.clock.turn(hours=48)
+    assert "! Late" not in words(house, "/deployments")
+
+
 def test_verdict_of_one_case_is_not_that_of_another_on_the_same_deployment(house: House) -> None:
     house.add()
     house.desk.tell(matches={house.desk.cases[1][0]: 40})

@@ -1,23 +1,20 @@
-"""An attacker with write access to the database: every deed is found, with its entry and kind, and nothing else."""
+"""An attacker with write access to the rows: every deed is found, with its entry and kind, and nothing else.
+
+Whole databases are attacked in `test_ledger_database.py`; what is appended to afterwards is in
+`test_ledger_continuation.py`.
+"""
 
 from __future__ import annotations
 
-import base64
-import contextlib
 import json
-import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import make_key, make_keys
 from ledger_simulator import STRANGER, LedgerSimulator, make_draft
 
 from ireu_governance.core import merkle
-from ireu_governance.core.errors import ErrorCode, LedgerError, LedgerRefusedError
 from ireu_governance.core.verdict import Verdict
-from ireu_governance.ledger import database
-from ireu_governance.ledger.audit import audit
 from ireu_governance.ledger.findings import FindingKind
 
 SIZE = 13
@@ -163,8 +160,7 @@ class TestEditedEntry:
         assert ledger.found() == [("leaf-mismatch", 6)]
 
     @pytest.mark.parametrize(
-        ("column", "value"),
-        [("kind", "verification"), ("recorded_at", "2020-01-01T00:00:00Z"), ("prev", b"7" * 32)],
+        ("column", "value"), [("kind", "verification"), ("recorded_at", "2020-01-01T00:00:00Z"), ("prev", b"7" * 32)]
     )
     def test_column_beside_the_body_is_found(self, ledger: LedgerSimulator, column: str, value: Any) -> None:
         ledger.run(f"UPDATE entries SET {column} = ? WHERE seq = 3", value)
@@ -353,282 +349,3 @@ class TestTreeAndCheckpoints:
         ledger.run("DELETE FROM entry_cases WHERE seq = 4")
         ledger.run("INSERT INTO entry_cases VALUES (?, 7)", "f" * 32)
         assert ledger.found() == [("index-mismatch", 4), ("index-mismatch", 7)]
-
-
-class TestDatabase:
-    def test_dropped_triggers_are_found(self, ledger: LedgerSimulator) -> None:
-        with ledger.attacker(keep_triggers=False):
-            pass
-        (finding,) = ledger.audit().findings
-        assert (finding.kind, finding.entry) == (FindingKind.TRIGGER_MISSING, None)
-        assert "entries_no_delete is missing" in finding.message
-
-    @pytest.mark.usefixtures("sqlite_only")
-    def test_weakened_and_foreign_triggers_are_found(self, ledger: LedgerSimulator) -> None:
-        connection = sqlite3.connect(ledger.path)
-        connection.execute("DROP TRIGGER entries_no_update")
-        connection.execute(
-            "CREATE TRIGGER entries_no_update BEFORE UPDATE ON entries WHEN 0"
-            " BEGIN SELECT RAISE(ABORT, 'entries is append-only'); END"
-        )
-        connection.execute("CREATE TRIGGER mine AFTER INSERT ON entries BEGIN DELETE FROM nodes; END")
-        connection.close()
-        (finding,) = ledger.audit().findings
-        assert finding.kind is FindingKind.TRIGGER_MISSING
-        assert "entries_no_update was changed" in finding.message
-        assert "mine is foreign" in finding.message
-
-    def test_older_copy_of_the_database_is_found(self, ledger: LedgerSimulator, tmp_path: Path) -> None:
-        older = ledger.copy(tmp_path / "older")
-        ledger.append(make_draft(), make_draft())
-        ledger.publish()
-        ledger.replace_database(older)
-        (finding,) = ledger.audit().findings
-        assert (finding.kind, finding.entry, finding.until) == (FindingKind.ROLLED_BACK, SIZE, SIZE + 1)
-
-    @pytest.mark.parametrize("start", [9, 10, SIZE - 1])
-    def test_tail_rewritten_at_the_same_length_with_the_real_key_is_found(
-        self, ledger: LedgerSimulator, start: int
-    ) -> None:
-        ledger.rewrite_tail(start, change_subject, signer=ledger.keys.record)
-        (finding,) = ledger.audit().findings
-        # Entries up to the last checkpoint that still fits are the published ones.
-        assert (finding.kind, finding.entry, finding.until) == (FindingKind.FORKED, 9, SIZE - 1)
-
-    def test_tail_rewritten_under_the_old_tree_is_found_without_repeating_it_for_each_level(
-        self, ledger: LedgerSimulator
-    ) -> None:
-        ledger.rewrite_tail(8, change_subject, signer=ledger.keys.record, rebuild_tree=False)
-        assert ledger.found() == [("forked", 5), ("node-mismatch", 8)]
-
-    def test_everything_rewritten_with_both_real_keys_is_found_by_the_published_file(
-        self, ledger: LedgerSimulator
-    ) -> None:
-        ledger.rewrite_tail(0, change_subject, signer=ledger.keys.record)
-        with ledger.attacker() as connection:
-            leaves = [row[0] for row in connection.execute("SELECT leaf_hash FROM entries ORDER BY seq")]
-            for size in PUBLISHED:
-                _, frontier = merkle.extend(0, [], leaves[:size])
-                text = ledger.forge_checkpoint(size, merkle.root_of_frontier(frontier))
-                connection.execute("UPDATE checkpoints SET text = ? WHERE size = ?", (text, size))
-        (finding,) = ledger.audit().findings
-        assert finding.kind is FindingKind.FORKED
-
-    def test_database_of_another_ledger_is_found(self, ledger: LedgerSimulator, tmp_path: Path) -> None:
-        keys = make_keys("other", origin="log.example/other")
-        report = audit(ledger.location, key_file=keys.key_file, checkpoint_path=tmp_path / "none")
-        assert {str(each.kind) for each in report.findings} >= {"position", "unknown-signer"}
-
-    def test_entries_signed_after_a_revocation_are_found(self, ledger: LedgerSimulator) -> None:
-        document = ledger.keys.key_file.to_object()
-        revoked = ledger.keys.record.public_key.key_id
-        for each in document["signed"]["keys"]:
-            if each["key_id"] == revoked:
-                each["revoked_from_size"] = 10
-        key_file = resign(document, ledger.keys.root)
-        report = audit(ledger.location, key_file=key_file, checkpoint_path=ledger.checkpoint_path)
-        (finding,) = report.findings
-        assert (finding.kind, finding.entry, finding.until) == (FindingKind.SIGNER_NOT_VALID, 10, SIZE - 1)
-
-    @pytest.mark.parametrize("table", ["entries", "nodes", "checkpoints", "entry_cases", "meta", "alembic_version"])
-    def test_dropped_table_is_found(self, ledger: LedgerSimulator, table: str) -> None:
-        ledger.run(f"DROP TABLE {table}")
-        assert any(
-            each.kind is FindingKind.MISSING and f"table {table} " in each.message for each in ledger.audit().findings
-        )
-
-    @pytest.mark.usefixtures("sqlite_only")
-    @pytest.mark.parametrize(
-        "value",
-        [None, 5, -1.5, "text", b"\x00", b"\x00" * 31, 2**62, "\ud800".encode("utf-8", "surrogatepass")],
-    )
-    @pytest.mark.parametrize(
-        ("table", "column"),
-        [
-            *(("entries", each) for each in ("seq", "kind", "recorded_at", "prev", "leaf_hash", "envelope")),
-            *(("nodes", each) for each in ("level", '"index"', "hash")),
-            *(("checkpoints", each) for each in ("size", "number", "text", "published_at")),
-            *(("entry_cases", each) for each in ("case_id", "seq")),
-            ("meta", "value"),
-        ],
-    )
-    def test_garbage_of_any_type_is_a_finding_and_no_crash(
-        self, ledger: LedgerSimulator, table: str, column: str, value: object
-    ) -> None:
-        ledger.drop_constraints(table)
-        with ledger.attacker() as connection:
-            row = connection.execute(
-                f"SELECT rowid FROM {table} ORDER BY rowid LIMIT 1 OFFSET ?", (int(table != "meta"),)
-            )
-            connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (value, row.fetchone()[0]))
-            connection.execute(
-                f"UPDATE {table} SET {column} = CAST({column} AS TEXT) WHERE typeof({column}) = 'blob' AND ?",
-                (isinstance(value, bytes) and value.startswith(b"\xed"),),
-            )
-        assert ledger.audit().findings != ()
-
-    @pytest.mark.usefixtures("sqlite_only")
-    def test_database_that_is_cut_short_is_a_finding_or_refused(self, ledger: LedgerSimulator) -> None:
-        ledger.settle()
-        whole = ledger.path.read_bytes()
-        for share in (0.3, 0.6, 0.95):
-            ledger.path.write_bytes(whole[: int(len(whole) * share)])
-            with contextlib.suppress(LedgerError):
-                assert ledger.audit().findings != ()
-
-    @pytest.mark.usefixtures("sqlite_only")
-    def test_overwritten_pages_are_a_finding_or_refused(self, ledger: LedgerSimulator) -> None:
-        ledger.settle()
-        whole = ledger.path.read_bytes()
-        root = ledger.audit().root
-        for page in range(1, len(whole) // 4096):
-            ledger.path.write_bytes(whole[: page * 4096] + b"\xa5" * 4096 + whole[(page + 1) * 4096 :])
-            for suffix in ("-wal", "-shm"):
-                Path(f"{ledger.path}{suffix}").unlink(missing_ok=True)
-            try:
-                report = ledger.audit()
-            except LedgerError:
-                continue
-            # Pages of pure indexes (UNIQUE) are never read by an audit, which walks the rows themselves:
-            # what it says is then still said about the real entries.
-            assert report.findings != () or (report.size, report.root) == (SIZE, root)
-
-    @pytest.mark.usefixtures("sqlite_only")
-    @pytest.mark.parametrize("content", [b"", b"not a database, just text" * 100])
-    def test_file_that_is_no_ledger_is_refused(self, ledger: LedgerSimulator, content: bytes) -> None:
-        ledger.path.write_bytes(content)
-        for suffix in ("-wal", "-shm"):
-            Path(f"{ledger.path}{suffix}").unlink(missing_ok=True)
-        with pytest.raises(LedgerError) as caught:
-            ledger.audit()
-        assert caught.value.code is ErrorCode.LEDGER_UNAVAILABLE
-
-    @pytest.mark.usefixtures("sqlite_only")
-    def test_ledger_on_a_medium_that_cannot_be_written_is_audited_without_locks(
-        self, ledger: LedgerSimulator, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        # Where not even lock files can be made, SQLite cannot open a database in WAL mode the usual way.
-        real = database.open_engine
-
-        def refuse_locks(path: Path, *, mode: Any) -> Any:
-            return real(path if mode == "immutable" else path / "unopenable", mode=mode)
-
-        monkeypatch.setattr(database, "open_engine", refuse_locks)
-        ledger.settle()
-        assert ledger.audit().findings == ()
-        ledger.put_body(4, b"{}")
-        ledger.settle()
-        assert ledger.found() == [("edited", 4)]
-        Path(f"{ledger.path}-wal").write_bytes(b"what is not in the database file yet")
-        with pytest.raises(LedgerError):
-            ledger.audit()
-
-    def test_missing_file_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(LedgerError):
-            LedgerSimulator(tmp_path).audit()
-
-    def test_audit_leaves_every_byte_of_the_ledger_as_it_was(self, ledger: LedgerSimulator) -> None:
-        before = ledger.contents()
-        ledger.audit()
-        assert ledger.contents() == before
-
-
-class TestAppendRefuses:
-    def refuse(self, ledger: LedgerSimulator) -> None:
-        before = ledger.contents()
-        with ledger.open() as opened:
-            with pytest.raises(LedgerRefusedError):
-                opened.append([make_draft()], ledger.keys.record)
-            with pytest.raises(LedgerRefusedError):
-                opened.publish(ledger.keys.log)
-        assert ledger.contents() == before
-
-    def test_older_copy_is_not_continued(self, ledger: LedgerSimulator, tmp_path: Path) -> None:
-        older = ledger.copy(tmp_path / "older")
-        ledger.append()
-        ledger.publish()
-        ledger.replace_database(older)
-        self.refuse(ledger)
-
-    def test_older_copy_that_grew_again_is_not_continued(self, ledger: LedgerSimulator, tmp_path: Path) -> None:
-        older = ledger.copy(tmp_path / "older")
-        ledger.append(make_draft(), make_draft())
-        ledger.publish()
-        older.append(make_draft(), make_draft(), make_draft())
-        ledger.replace_database(older)
-        self.refuse(ledger)
-
-    def test_older_copy_under_a_running_process_is_not_continued(self, ledger: LedgerSimulator, tmp_path: Path) -> None:
-        # Nothing was published since: only the process itself knows better.
-        older = ledger.copy(tmp_path / "older")
-        with ledger.open() as opened:
-            opened.append([make_draft()], ledger.keys.record)
-            opened.close()  # so that the next call opens the file that stands there then
-            ledger.replace_database(older)
-            with pytest.raises(LedgerRefusedError):
-                opened.append([make_draft()], ledger.keys.record)
-
-    def test_foreign_database_is_not_continued(self, ledger: LedgerSimulator, tmp_path: Path) -> None:
-        foreign = LedgerSimulator(tmp_path / "foreign", make_keys("main", origin="log.example/foreign"))
-        foreign.prepare()
-        from ireu_governance.ledger.append import Ledger
-
-        with Ledger.create(
-            foreign.location, key_file=foreign.keys.key_file, checkpoint_path=foreign.checkpoint_path
-        ) as opened:
-            opened.append([make_draft()] * 1, foreign.keys.record)
-        ledger.replace_database(foreign)
-        self.refuse(ledger)
-
-    def test_rewritten_tail_is_not_continued(self, ledger: LedgerSimulator) -> None:
-        ledger.rewrite_tail(10, change_subject, signer=ledger.keys.record)
-        self.refuse(ledger)
-
-    def test_rewritten_last_row_is_not_continued(self, ledger: LedgerSimulator) -> None:
-        ledger.put_body(SIZE - 1, ledger.edited_body(SIZE - 1, change_subject), fix_leaf=True)
-        self.refuse(ledger)
-
-    def test_forged_last_entry_is_not_continued(self, ledger: LedgerSimulator) -> None:
-        ledger.insert(ledger.forge_entry(SIZE, signer=STRANGER, prev=merkle.leaf_hash(ledger.body(SIZE - 1))))
-        ledger.rebuild_tree()
-        self.refuse(ledger)
-
-    def test_cut_off_tail_is_not_continued(self, ledger: LedgerSimulator) -> None:
-        ledger.run("DELETE FROM entries WHERE seq >= 11")
-        self.refuse(ledger)
-
-    def test_emptied_ledger_is_not_continued(self, ledger: LedgerSimulator) -> None:
-        with ledger.attacker() as connection:
-            for table in ("entries", "nodes", "checkpoints", "entry_cases"):
-                connection.execute(f"DELETE FROM {table}")
-        self.refuse(ledger)
-
-    def test_checkpoint_of_a_stranger_is_not_continued_from(self, ledger: LedgerSimulator) -> None:
-        text = ledger.forge_checkpoint(1, b"\x01" * 32, signer=make_key("stranger/log"))
-        ledger.checkpoint_path.write_text(text)
-        self.refuse(ledger)
-
-    def test_missing_checkpoint_file_stops_appends_until_it_is_published_again(self, ledger: LedgerSimulator) -> None:
-        text = ledger.checkpoint_path.read_text()
-        ledger.checkpoint_path.unlink()
-        with ledger.open() as opened:
-            with pytest.raises(LedgerError, match="missing"):
-                opened.append([make_draft()], ledger.keys.record)
-            assert opened.publish(ledger.keys.log) == text
-            opened.append([make_draft()], ledger.keys.record)
-        assert ledger.checkpoint_path.read_text() == text
-
-    def test_untouched_ledger_is_continued(self, ledger: LedgerSimulator) -> None:
-        ledger.append()
-        assert ledger.audit().size == SIZE + 1
-
-
-def resign(document: Any, root: Any) -> Any:
-    """Return the key file of a changed document, signed by its root key again."""
-    from ireu_governance.core.canonical import canonicalize
-    from ireu_governance.core.envelope import pae
-    from ireu_governance.core.keys import KeyFile
-
-    message = pae("application/vnd.ireu.key-file+json", canonicalize(document["signed"]))
-    document["signatures"] = [{"keyid": root.public_key.key_id, "sig": base64.b64encode(root.sign(message)).decode()}]
-    return KeyFile.from_object(document)

@@ -13,7 +13,7 @@ from ireu_cli.context import Shared
 from ireu_cli.groups import LazyCommands, ListingGroup
 from ireu_cli.numbers import Whole
 from ireu_cli.output import emit, json_option, mark, plain, stdout_console
-from ireu_cli.views import count
+from ireu_cli.views import count, describe_superseded
 
 if TYPE_CHECKING:
     from ireu_governance.core.certificate import Certificate
@@ -118,9 +118,7 @@ def issue(
         console.print(f"  valid until  {result.valid_until or 'no end'}")
         console.print(f"  time stamps  {result.time_stamps or 'none'}")
         if result.superseded:
-            older = count(len(result.superseded), "older certificate")
-            entries = ", ".join(map(str, result.superseded))
-            console.print(f"  supersedes   {older} (entry {entries}); publish it: ireu certificate status-list -o FILE")
+            console.print(f"  {describe_superseded(result.superseded)}")
 
     emit(result, as_json=as_json, show=show)
 

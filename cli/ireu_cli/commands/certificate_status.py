@@ -168,7 +168,7 @@ def stamp(shared: Shared, file: Path, *, as_json: bool) -> None:
     from ireu_governance.core.keys import Role
     from ireu_governance.core.timestamp import stated_time
     from ireu_governance.files import write_atomically
-    from ireu_governance.issuing import time_authority_of, tsa_roots_of
+    from ireu_governance.issuing import expect_stampable, time_authority_of, tsa_roots_of
     from ireu_governance.ledger.stamps import obtain_token
 
     workspace = shared.open_workspace()
@@ -179,6 +179,7 @@ def stamp(shared: Shared, file: Path, *, as_json: bool) -> None:
         )
     # Not a page or PDF that encloses one: what is written back is the certificate alone.
     data = read_file(file, what="certificate", limit=MAX_CERTIFICATE_BYTES)
+    expect_stampable(workspace, data)
     token = obtain_token(authority, parse_certificate(data).unstamped_bytes(), roots=tsa_roots_of(workspace))
     stamped = stamp_certificate(data, [token], workspace.signer(Role.RECORD))
     write_atomically(file, stamped)

@@ -11,8 +11,12 @@ from pydantic import BaseModel
 from ireu_cli.context import Shared
 from ireu_cli.groups import ListingGroup
 from ireu_cli.output import emit, json_option, plain, stdout_console
+from ireu_governance.core.errors import InputError
 
 __all__ = ["encoder"]
+
+
+_WEIGHTS = (".safetensors", ".onnx", ".bin", ".pt", ".pth", ".ckpt")
 
 
 class SignResult(BaseModel):
@@ -50,6 +54,7 @@ def sign(shared: Shared, folder: Path, out: Path | None, public_key: Path | None
     from ireu_governance.keystore import read_passphrase
 
     keys = shared.open_workspace().key_file_path.parent
+    _expect_weights(folder)
     path = out or folder.resolve().parent / f"{folder.resolve().name}.sig"
     key = open_model_key(keys, read_passphrase())
     signature = sign_encoder(folder, key=key, out=path)
@@ -73,3 +78,17 @@ def sign(shared: Shared, folder: Path, out: Path | None, public_key: Path | None
         console.print(f"  check it:   {plain(shlex.join(result.verify_command))}")
 
     emit(result, as_json=as_json, show=show)
+
+
+def _expect_weights(folder: Path) -> None:
+    """Refuse a folder without weights: a signature as of a model over anything else misleads who deploys it."""
+    try:
+        names = [each.name for each in folder.iterdir()] if folder.is_dir() else None
+    except OSError as error:
+        raise InputError(f"The folder '{folder}' cannot be read: {error.strerror}.") from error
+    if names is not None and not any(name.lower().endswith(_WEIGHTS) for name in names):
+        raise InputError(
+            f"The folder '{folder}' is no encoder: no file with weights lies in it.",
+            hint="Give the folder in which the weights are (*.safetensors or *.onnx), such as encoders/RUN of the"
+            " workspace, or image_encoder of a pipeline.",
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -83,7 +84,7 @@ def init(
         console.print(f"  key file    {plain(result.key_file)}  (public: give it to whoever verifies certificates)")
         if root_keys > 1:
             console.print("  root keys   give each keys/root-N.pem to another person, and remove it here")
-        inside = "" if root.resolve() == Path.cwd() else f"-w {plain(root)} "
+        inside = "" if root.resolve() == Path.cwd() else f"-w {plain(shlex.quote(str(root)))} "
         console.print(f"  next        ireu {inside}unlearn --encoder testbed --forget testbed:0 --retain testbed")
 
     emit(result, as_json=as_json, show=show)

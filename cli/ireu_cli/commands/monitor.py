@@ -13,6 +13,7 @@ from ireu_cli.context import Shared
 from ireu_cli.exits import exit_code_of_verdict
 from ireu_cli.numbers import Number
 from ireu_cli.output import emit, json_option, mark, plain, print_error, stdout_console
+from ireu_cli.views import count
 from ireu_governance.core.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ __all__ = ["monitor"]
 )
 @click.option("--key", type=click.Path(path_type=Path, dir_okay=False), help="Key file from somewhere you trust.")
 @click.option("--policy", type=click.Path(path_type=Path, dir_okay=False), help="Witnesses that must have cosigned.")
+@click.option("--all", "everything", is_flag=True, help="Read again, and verify, also what was verified before.")
 @click.option("--once", is_flag=True, help="Look once (this is so unless --every is given).")
 @click.option("--every", type=Number(min=1), help="Look again after so many seconds, until something is wrong.")
 @click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), help="File for the proof of a fork.")
@@ -47,10 +49,13 @@ def monitor(
     every: float | None,
     out: Path | None,
     *,
+    everything: bool,
     once: bool,
     as_json: bool,
 ) -> None:
     """Follow LOG (an address, an exported folder or a workspace) and verify everything that is new in it.
+
+    With --all, verify everything that is in it: this also finds a log that shows old entries in another form now.
 
     Exit code 0: it continues what was seen before. 1: it does not, or something in it does not hold; what is
     remembered stays as it was. 2: the log does not answer, so nothing is known.
@@ -64,7 +69,7 @@ def monitor(
     witnesses = None if policy is None else load_policy(policy)
     while True:
         try:
-            report = _look(log, state, keys, witnesses)
+            report = _look(log, state, keys, witnesses, everything=everything)
         except LedgerError as error:
             if every is None:
                 raise
@@ -77,12 +82,12 @@ def monitor(
         time.sleep(every)
 
 
-def _look(log: str, state: Path, keys: KeyFile | None, policy: Policy | None) -> MonitorReport:
+def _look(log: str, state: Path, keys: KeyFile | None, policy: Policy | None, *, everything: bool) -> MonitorReport:
     from ireu_governance.ledger.monitor import follow
     from ireu_governance.log_places import open_log
 
     with open_log(log) as source:
-        return follow(source, state, key_file=keys, policy=policy)
+        return follow(source, state, key_file=keys, policy=policy, everything=everything)
 
 
 def _show(report: MonitorReport, out: Path | None, *, one_line: bool, as_json: bool, believed: bool) -> None:
@@ -97,8 +102,11 @@ def _show(report: MonitorReport, out: Path | None, *, one_line: bool, as_json: b
         size = "no valid head" if report.size is None else f"{report.size} entries"
         console.print(f"[bold]{mark(report.verdict.value)}[/bold]  {plain(report.origin)}, {size} ({before})")
         if report.entries:
-            new = ", ".join(f"{count} {plain(kind)}" for kind, count in report.entries.items())
+            new = ", ".join(f"{number} {plain(kind)}" for kind, number in report.entries.items())
             console.print(f"  new and verified: {new}" if not report.alarms else f"  new: {new}")
+        if report.read_again:
+            again = count(report.read_again, "entry", "entries")
+            console.print(f"  read again: {again}" if report.alarms else f"  read again and verified: {again}")
         if believed and not report.alarms:
             console.print("  its keys are those that lie beside it, believed from now on; to check them, give --key")
         if report.witnesses:

@@ -13,6 +13,7 @@ from ireu_cli.context import Shared
 from ireu_cli.exits import exit_code_of_verdict
 from ireu_cli.output import emit, json_option, mark, plain, stdout_console
 from ireu_cli.views import count
+from ireu_cli.words import Words
 from ireu_governance.core.errors import ConfigError
 
 __all__ = ["unlearn"]
@@ -47,6 +48,7 @@ class UnlearnResult(BaseModel):
     encoder_digest: str
     model: str
     certificate: Path | None
+    superseded: list[int]
     training_seconds: float
     table: dict[str, dict[str, float | None]]
     cases: list[dict[str, Any]]
@@ -59,23 +61,37 @@ class UnlearnResult(BaseModel):
 @click.command()
 @click.option(
     "--encoder",
+    type=Words(),
     help="Encoder: 'testbed', a folder, hf:organisation/name, or models:/name/version.  [default: from ireu.toml]",
 )
 @click.option(
     "--forget",
+    type=Words(),
     required=True,
     help="Photos to forget: a folder (or a folder of folders, one a person), or testbed:N[,N].",
 )
-@click.option("--retain", required=True, help="Photos of other people: a folder with a subfolder each, or 'testbed'.")
-@click.option("--swap", help="Face swaps of the photos to forget: a folder with a.jpg's swaps as a_as_<anything>.jpg.")
-@click.option("--panel", help="Yet other people, for the measurements; else a part of --retain is set aside.")
+@click.option(
+    "--retain",
+    type=Words(),
+    required=True,
+    help="Photos of other people: a folder with a subfolder each, or 'testbed'.",
+)
+@click.option(
+    "--swap",
+    type=Words(),
+    help="Face swaps of the photos to forget: a folder with a.jpg's swaps as a_as_<anything>.jpg.",
+)
+@click.option(
+    "--panel", type=Words(), help="Yet other people, for the measurements; else a part of --retain is set aside."
+)
 @click.option(
     "--generator",
     "generators",
+    type=Words(),
     multiple=True,
     help="Generator to measure with: testbed:a, testbed:b, or none. May be repeated.",
 )
-@click.option("--judge", help="Face recogniser: 'testbed', an ArcFace .onnx file, or insightface:PACK.")
+@click.option("--judge", type=Words(), help="Face recogniser: 'testbed', an ArcFace .onnx file, or insightface:PACK.")
 @click.option("--method", type=click.Choice(["ireu", "global"]), default=None, help="[default: ireu]")
 @click.option("--preset", type=click.Choice(["default", "paper"]), default="default", show_default=True)
 @click.option(
@@ -94,7 +110,7 @@ class UnlearnResult(BaseModel):
 @click.option("--warmup", type=int, help="Steps over which the learning rate rises.  [default: 20]")
 @click.option("--blends", type=int, help="Blended pictures in the retain pool.  [default: 3000]")
 @click.option("--seed", type=int, help="Decides the order of pictures.  [default: 0]")
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
+@click.option("--device", type=Words(), default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
 @click.option("--case", "case_id", help="Case id, such as an accepted request's; random if not given.")
 @click.option("--allow-pickle", is_flag=True, help="Read pickled weights; the ledger records that you did.")
 @click.option("--resume", metavar="RUN", help="Go on with a stopped run; all else as it was.")
@@ -135,6 +151,8 @@ def unlearn(
     _check_case(case_id)
     if dry_run and resume is not None:
         raise click.UsageError("--dry-run looks at a removal before it begins; it cannot be combined with --resume.")
+    if "none" in generators and len(generators) > 1:
+        raise click.UsageError("--generator none means no generator; it cannot be combined with others.")
     workspace = shared.open_workspace()
     source = encoder or workspace.settings.encoder
     if source is None:
@@ -259,6 +277,7 @@ def summarise(done: Any) -> UnlearnResult:
         encoder_digest=done.artifact.digest,
         model=done.model,
         certificate=done.certificate,
+        superseded=list(done.superseded),
         training_seconds=round(done.training_seconds, 1),
         table=table,
         cases=[case.model_dump(mode="json") for case in measured.cases],
@@ -272,7 +291,7 @@ def summarise(done: Any) -> UnlearnResult:
 def show_result(result: UnlearnResult) -> None:
     """Print a removal's result for people."""
     from ireu_cli.tables import LEGEND, figures_table
-    from ireu_cli.views import describe_score
+    from ireu_cli.views import describe_score, describe_superseded
     from ireu_governance.core.statement import CaseResult
 
     console = stdout_console()
@@ -292,8 +311,12 @@ def show_result(result: UnlearnResult) -> None:
     console.print(f"  ledger       entries {result.removal_entry} (removal) and {result.verification_entry} (tests)")
     if result.certificate is not None:
         console.print(f"  certificate  {plain(result.certificate)}")
+        if result.superseded:
+            console.print(f"  {describe_superseded(result.superseded)}")
     else:
         console.print("  certificate  none: the tests do not hold. Try more --steps, or an --alpha farther from 0.")
+        if len(result.case_ids) == 1:
+            console.print(f"  again        with the same photos, for the same case: --case {result.case_ids[0]}")
     for case_id in result.requests_done:
         console.print(f"  request      of case {case_id} recorded as done; next: ireu request inform {case_id}")
     for path in result.grids.values():

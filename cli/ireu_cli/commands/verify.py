@@ -13,6 +13,7 @@ from ireu_cli.context import Shared
 from ireu_cli.exits import exit_code_of_verdict
 from ireu_cli.numbers import Number
 from ireu_cli.output import emit, json_option, mark, stdout_console
+from ireu_cli.words import Words
 from ireu_governance.core.errors import ErrorCode, IreuError
 from ireu_governance.core.verdict import RetestVerdict
 
@@ -55,15 +56,20 @@ _WHITE_BOX = {
 @click.command()
 @click.option(
     "--encoder",
+    type=Words(),
     help="The encoder in use: as for `ireu unlearn`, a pipeline's folder, or an address.  [default: from ireu.toml]",
 )
 @click.option("--case", "case_id", help="Only removals of this case.")
 @click.option("--all", "everything", is_flag=True, help="All removals (the default).")
 @click.option(
-    "--generator", "generators", multiple=True, help="In place of the removal's own; must be the planned one."
+    "--generator",
+    "generators",
+    type=Words(),
+    multiple=True,
+    help="In place of the removal's own; must be the planned one.",
 )
-@click.option("--judge", help="Likewise.")
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
+@click.option("--judge", type=Words(), help="Likewise.")
+@click.option("--device", type=Words(), default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
 @click.option("--allow-pickle", is_flag=True, help="Read pickled weights.")
 @click.option("--server", metavar="URL", help="Let a service re-test; its encoders, its evidence, its worker.")
 @click.option("--deployment", help="With --server: a watched deployment, by its number.")

@@ -114,7 +114,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.context = context
-    add_problem_handlers(app, context.base)
+    add_problem_handlers(app, context)
     _include_routes(app)
     app.include_router(docs.root_router)
     if find_spec(_PORTAL.rpartition(".")[0]) is not None and find_spec(_PORTAL) is not None:

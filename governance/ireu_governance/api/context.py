@@ -12,7 +12,7 @@ from fastapi import Depends, Request
 from sqlalchemy import Engine
 
 from ireu_governance.core.bulk_keys import BulkKeyFile
-from ireu_governance.core.errors import ErrorCode, ServiceError
+from ireu_governance.core.errors import ConfigError, ErrorCode, InputError, ServiceError
 from ireu_governance.jobs.queue import JobQueue
 from ireu_governance.ledger.database import expect_there, open_engine
 from ireu_governance.ledger.read import LedgerReader
@@ -26,8 +26,11 @@ from ireu_governance.service.store import ServiceStore
 from ireu_governance.workspace import Workspace
 
 if TYPE_CHECKING:
+    from starlette.responses import Response
+
     from ireu_governance.api.observability import Metrics
     from ireu_governance.api.oidc import TokenVerifier
+    from ireu_governance.api.problems import Problem
 
 __all__ = ["Context", "ContextOf", "context_of"]
 
@@ -54,6 +57,7 @@ class Context:
         publications: Published cases.
         answers: Answers to requests with an Idempotency-Key.
         memory: What routes keep in this process, by a name of their own.
+        page_of_problem: Makes a problem a page for people; None without a portal.
     """
 
     workspace: Workspace
@@ -70,6 +74,7 @@ class Context:
     answers: AnswerStore = field(init=False)
     record: Record = field(init=False)
     memory: dict[str, object] = field(init=False, default_factory=dict)
+    page_of_problem: Callable[[Request, Problem], Response] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.keys = AccessKeys(self.store, clock=self.clock)
@@ -130,7 +135,11 @@ class Context:
 
     @property
     def reader(self) -> LedgerReader:
-        """The ledger, with the key file that is in force now; do not close it."""
+        """The ledger, with the key file that is in force now; do not close it.
+
+        Raises:
+            ConfigError: The key file cannot be read: a fault of this service, and not of what somebody asked for.
+        """
         state = state_of(self._key_path)
         known = self._read
         if known is not None and known[0] == state:
@@ -140,7 +149,7 @@ class Context:
                 reader = LedgerReader(
                     engine=self.engine,
                     location=self.workspace.ledger_location,
-                    key_file=BulkKeyFile.of(self.workspace.key_file()),
+                    key_file=self._read_key_file(),
                     checkpoint_path=self.workspace.checkpoint_path,
                 )
                 self._read = (state, reader)
@@ -160,6 +169,12 @@ class Context:
                 code=ErrorCode.QUEUE_UNAVAILABLE,
             )
         return self.jobs
+
+    def _read_key_file(self) -> BulkKeyFile:
+        try:
+            return BulkKeyFile.of(self.workspace.key_file())
+        except InputError as error:
+            raise ConfigError("The service cannot read its key file.", hint=error.message) from error
 
     def close(self) -> None:
         """Let go of the databases and of the queue."""

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ireu_governance.api.auth import ANONYMOUS, CALLER_KEY, Caller, caller_of_key, unauthenticated
 from ireu_governance.api.context import Context
-from ireu_governance.api.problems import Problem, answer, of_error, problem
+from ireu_governance.api.problems import Problem, answer, problem, problem_of
 from ireu_governance.core.errors import ErrorCode, IreuError
 from ireu_governance.service.settings import ServiceSettings
 
@@ -64,15 +64,9 @@ class Gate:
             caller = await self._recognise(scope, address)
             counted = caller.kind != "anonymous" or not scope["path"].startswith(_FILES_OF_THE_LOG)
             rates = self._rates.count(caller, address, scope["method"]) if counted else {}
-        except Problem as refused:
-            base = self._context.base
-            response = answer(
-                base, refused.status_code, refused.code, refused.detail, hint=refused.hint, headers=refused.headers
-            )
+        except (Problem, IreuError) as error:
+            response = await answer(self._context, scope, problem_of(error))
             await response(scope, receive, send)
-            return
-        except IreuError as error:
-            await of_error(self._context.base, error)(scope, receive, send)
             return
         scope[CALLER_KEY] = caller
         headers = [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in rates.items()]
@@ -187,8 +181,10 @@ def address_of(scope: Scope, trusted_proxies: int) -> str:
         return hashlib.sha256(socket.inet_pton(socket.AF_INET, text)).hexdigest()[:32]
     except (OSError, ValueError):  # any other is looked at closely
         pass
+    # Some proxies add the port, which is another one for each connection.
+    host = text[1:].partition("]")[0] if text.startswith("[") else text
     try:
-        address = ipaddress.ip_address(text.strip("[]"))
+        address = ipaddress.ip_address(host.partition(":")[0] if host.count(":") == 1 else host)
     except ValueError:
         return hashlib.sha256(text.encode()).hexdigest()[:32]
     if isinstance(address, ipaddress.IPv6Address):
@@ -207,7 +203,7 @@ class BodyLimits:
 
     def __init__(self, app: ASGIApp, context: Context) -> None:
         self._app = app
-        self._base = context.base
+        self._context = context
         self._max_bytes = context.settings.max_body_bytes
         self._timeout_s = context.settings.body_timeout_s
 
@@ -238,10 +234,8 @@ class BodyLimits:
 
     async def _refuse(self, refused: Problem, scope: Scope, receive: Receive, send: Send) -> None:
         # What is still under way is not read: the connection is closed instead.
-        headers = {**(refused.headers or {}), "Connection": "close"}
-        response = answer(
-            self._base, refused.status_code, refused.code, refused.detail, hint=refused.hint, headers=headers
-        )
+        refused.headers = {**(refused.headers or {}), "Connection": "close"}
+        response = await answer(self._context, scope, refused)
         await response(scope, receive, send)
 
 
@@ -285,4 +279,9 @@ class _Body:
 
 
 def _too_large(limit: int) -> Problem:
-    return problem(413, ErrorCode.INPUT_TOO_LARGE, f"The body of a request to this address has {limit} bytes at most.")
+    return problem(
+        413,
+        ErrorCode.INPUT_TOO_LARGE,
+        f"What was sent is too large: this address takes {limit} bytes at most.",
+        hint="Send less: a shorter text, or a smaller file.",
+    )

@@ -11,8 +11,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ireu_governance.api.context import Context
-from ireu_governance.api.problems import answer
-from ireu_governance.core.errors import ErrorCode
+from ireu_governance.api.problems import answer, fault
 
 __all__ = ["CONTENT_SECURITY_POLICY", "SecurityHeaders"]
 
@@ -47,7 +46,7 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, context: Context) -> None:
         self._app = app
-        self._base = context.base
+        self._context = context
         self._https = (context.settings.public_url or "").startswith("https://")
         self._plain = _encode(_ALWAYS)
         self._secure = _encode(_ALWAYS | _HSTS)
@@ -75,8 +74,7 @@ class SecurityHeaders:
             _LOG.error("fault", extra={"fault": describe_fault(error), "request_id": scope.get("ireu.request_id")})
             if started:
                 raise
-            detail = "The service failed. The number of the request stands in its log, with what happened."
-            response = answer(self._base, 500, ErrorCode.INTERNAL_FAULT, detail)
+            response = await answer(self._context, scope, fault())
             await response(scope, receive, send_with_headers)
 
 

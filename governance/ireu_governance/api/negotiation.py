@@ -1,12 +1,43 @@
-"""Which of several forms of one thing a client wants (RFC 9110, section 12.5.1)."""
+"""Which of several forms of one thing a client wants (RFC 9110, section 12.5.1), and whether that is a page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from fastapi import Request
+from starlette.datastructures import Headers
+from starlette.types import Scope
 
-__all__ = ["choose_type"]
+__all__ = ["choose_type", "wants_page"]
+
+_FOR_PROGRAMS: Final = (
+    "/v1/",
+    "/docs",
+    "/static/",
+    "/tile/",
+    "/large/",
+    "/stamps/",
+    "/history/",
+    "/checkpoint",
+    "/metrics",
+    "/healthz",
+    "/readyz",
+)
+"""Paths that answer no pages but those that a route makes itself."""
+
+
+def wants_page(scope: Scope) -> bool:
+    """Return whether a request is a browser's that shows its answer to a person: one for a page of the portal.
+
+    Args:
+        scope: The request's.
+    """
+    path = scope["path"]
+    # The twin of a page is a document, and so is what is wrong with it.
+    if path.startswith(_FOR_PROGRAMS) or path.endswith(".json"):
+        return False
+    return "text/html" in Headers(scope=scope).get("accept", "")
 
 
 def choose_type(request: Request, offered: Sequence[str]) -> str:

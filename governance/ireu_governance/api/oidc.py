@@ -33,6 +33,7 @@ _MAX_BYTES: Final = 256 * 1024
 _TIMEOUT_S: Final = 10.0
 _KEPT_S: Final = 3600.0  # an issuer that withdraws a key has it gone from here after an hour
 _PAUSE_S: Final = 60.0  # tokens with invented key ids do not make the service ask the issuer more often
+_AGAIN_S: Final = 10.0  # after a failure: while it lasts, whoever shows a token is told so without waiting
 _MAX_VALUES: Final = 1000
 
 _Key = RSAKey | ECKey | OKPKey
@@ -64,6 +65,7 @@ class KeySource:
         self._lock = threading.Lock()
         self._keys: Sequence[_Key] = ()
         self._read_at: float | None = None
+        self._failed_at: float | None = None
 
     def find(self, kid: str | None) -> _Key | None:
         """Return the key of an id; without one, the only key there is; None when there is none.
@@ -71,8 +73,11 @@ class KeySource:
         Raises:
             ServiceError: The keys cannot be had, and none are known from before.
         """
+        age = self._age()
+        if age is not None and age <= _KEPT_S and (found := self._choose(kid)) is not None:
+            return found  # whoever has a known key does not wait while the issuer is asked for another
         with self._lock:
-            age = None if self._read_at is None else self._timer() - self._read_at
+            age = self._age()
             if age is None or age > _KEPT_S:
                 self._read()
             found = self._choose(kid)
@@ -81,12 +86,17 @@ class KeySource:
                 found = self._choose(kid)
             return found
 
+    def _age(self) -> float | None:
+        return None if self._read_at is None else self._timer() - self._read_at
+
     def _choose(self, kid: str | None) -> _Key | None:
         if kid is None:
             return self._keys[0] if len(self._keys) == 1 else None
         return next((each for each in self._keys if each.kid == kid), None)
 
     def _read(self) -> None:
+        if self._failed_at is not None and self._timer() - self._failed_at < _AGAIN_S:
+            raise _unavailable()
         try:
             if self._place.startswith("https://"):
                 data = self._fetch(self._place)
@@ -96,12 +106,17 @@ class KeySource:
         except (OSError, ServiceError, ConfigError) as error:
             _LOG.warning("issuer-keys", extra={"reason": type(error).__name__})
             if self._read_at is None:
-                raise ServiceError(
-                    "The keys of the issuer of tokens cannot be had.",
-                    hint="Try again later; the administrator finds the address in the setting 'oidc_jwks'.",
-                    code=ErrorCode.SERVICE_UNAVAILABLE,
-                ) from error
+                self._failed_at = self._timer()
+                raise _unavailable() from error
         self._read_at = self._timer()
+
+
+def _unavailable() -> ServiceError:
+    return ServiceError(
+        "The keys of the issuer of tokens cannot be had.",
+        hint="Try again later; the administrator finds the address in the setting 'oidc_jwks'.",
+        code=ErrorCode.SERVICE_UNAVAILABLE,
+    )
 
 
 def parse_keys(data: bytes) -> Sequence[_Key]:

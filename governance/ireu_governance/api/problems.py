@@ -1,4 +1,4 @@
-"""Problems: every answer that is no success is an `application/problem+json` (RFC 9457).
+"""Problems: every answer that is no success is an `application/problem+json` (RFC 9457), or a page for people.
 
 A route raises an `IreuError`, or `problem(…)` where it knows better; the handlers here make the document. It says what
 happened and what to do, never a stack trace, and nothing of what was sent that could be personal.
@@ -6,21 +6,27 @@ happened and what to do, never a stack trace, and nothing of what was sent that 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import Scope
 
 from ireu_governance.api.catalogue import CODES_OF_STATUS, PROBLEM_KINDS, status_of
+from ireu_governance.api.negotiation import wants_page
 from ireu_governance.core.errors import ErrorCode, IreuError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+    from ireu_governance.api.context import Context
 
 __all__ = [
     "PROBLEMS",
@@ -29,11 +35,13 @@ __all__ = [
     "ProblemDocument",
     "add_problem_handlers",
     "answer",
-    "of_error",
+    "fault",
     "problem",
+    "problem_of",
     "type_base",
 ]
 
+_LOG: Final = logging.getLogger("ireu.service")
 PROBLEM_TYPE: Final = "application/problem+json"
 ERRORS_PAGE: Final = "/docs/errors"
 _MAX_ERRORS: Final = 10
@@ -135,38 +143,59 @@ def PROBLEMS(*statuses: int) -> dict[int | str, dict[str, Any]]:  # noqa: N802 -
     }
 
 
-def answer(
-    base: str,
-    status: int,
-    code: str,
-    detail: str,
-    *,
-    hint: str = "",
-    headers: Mapping[str, str] | None = None,
-    extra: Mapping[str, Any] | None = None,
-) -> Response:
-    """Return the answer that says a problem.
+async def answer(context: Context, scope: Scope, found: Problem) -> Response:
+    """Return the answer that says a problem: a document, or a page where a person with a browser asked for one.
 
     Args:
-        base: What types of problems begin with.
-        status: HTTP status.
-        code: Kind of problem.
-        detail: What happened this time.
-        hint: What to do next.
-        headers: Further headers.
-        extra: Further members.
+        context: The service.
+        scope: Of the request.
+        found: The problem.
     """
-    title = PROBLEM_KINDS[code][1] if code in PROBLEM_KINDS else code
+    if context.page_of_problem is not None and wants_page(scope):
+        try:
+            return await run_in_threadpool(context.page_of_problem, Request(scope), found)
+        except Exception as error:  # noqa: BLE001 - what is wrong is said in any case, if less handsomely
+            _LOG.error("error-page", extra={"reason": type(error).__name__})
+    return _document(context.base, found)
+
+
+def fault() -> Problem:
+    """Return the problem of a fault in the service, which says nothing of it."""
+    return Problem(500, ErrorCode.INTERNAL_FAULT.value, _HIDDEN)
+
+
+def problem_of(error: IreuError | HTTPException) -> Problem:
+    """Return the problem of an error, without what is for the administrator of the machine alone.
+
+    Args:
+        error: One of ireu's tree, or one of the framework.
+    """
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, HTTPException):
+        code = CODES_OF_STATUS.get(error.status_code, ErrorCode.INPUT_MALFORMED)
+        detail = _DETAILS.get(error.status_code, error.detail)
+        return Problem(error.status_code, code.value, detail, headers=error.headers)
+    status = status_of(error)
+    headers = {"Retry-After": "5"} if status == 503 else {}
+    if status == 500 or error.code is ErrorCode.LEDGER_UNAVAILABLE:
+        # Paths and settings of the machine stand in such messages.
+        return Problem(status, error.code.value, _HIDDEN, headers=headers)
+    return Problem(status, error.code.value, error.message, hint=error.hint, headers=headers)
+
+
+def _document(base: str, found: Problem) -> Response:
+    title = PROBLEM_KINDS[found.code][1] if found.code in PROBLEM_KINDS else found.code
     document: dict[str, Any] = {
-        "type": f"{base}#{code}",
+        "type": f"{base}#{found.code}",
         "title": title,
-        "status": status,
-        "detail": detail,
-        "code": code,
-        **({"hint": hint} if hint else {}),
-        **jsonable_encoder(dict(extra or {})),
+        "status": found.status_code,
+        "detail": found.detail,
+        "code": found.code,
+        **({"hint": found.hint} if found.hint else {}),
+        **jsonable_encoder(found.extra),
     }
-    return JSONResponse(document, status, headers=dict(headers or {}), media_type=PROBLEM_TYPE)
+    return JSONResponse(document, found.status_code, headers=dict(found.headers or {}), media_type=PROBLEM_TYPE)
 
 
 def type_base(docs_url: str | None, public_url: str | None) -> str:
@@ -174,29 +203,19 @@ def type_base(docs_url: str | None, public_url: str | None) -> str:
     return f"{docs_url}/errors.html" if docs_url else f"{public_url or ''}{ERRORS_PAGE}"
 
 
-def add_problem_handlers(app: FastAPI, base: str) -> None:
+def add_problem_handlers(app: FastAPI, context: Context) -> None:
     """Make an application answer every error with a problem.
 
     Args:
         app: The application.
-        base: From `type_base`.
+        context: The service.
     """
 
-    async def on_ireu_error(_: Request, error: Exception) -> Response:
-        assert isinstance(error, IreuError)  # noqa: S101 - that is what it is registered for
-        return of_error(base, error)
+    async def on_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, IreuError | HTTPException)  # noqa: S101 - that is what it is registered for
+        return await answer(context, request.scope, problem_of(error))
 
-    async def on_http_exception(_: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)  # noqa: S101
-        headers = dict(error.headers or {})
-        if isinstance(error, Problem):
-            return answer(
-                base, error.status_code, error.code, error.detail, hint=error.hint, headers=headers, extra=error.extra
-            )
-        code = CODES_OF_STATUS.get(error.status_code, ErrorCode.INPUT_MALFORMED)
-        return answer(base, error.status_code, code, _DETAILS.get(error.status_code, error.detail), headers=headers)
-
-    async def on_validation_error(_: Request, error: Exception) -> Response:
+    async def on_validation_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101
         found = [
             # Not what was sent: it could be anything, and is known to who sent it.
@@ -206,21 +225,12 @@ def add_problem_handlers(app: FastAPI, base: str) -> None:
         first = found[0]
         where = ".".join(str(part)[:100] for part in first["where"])
         detail = f"{where}: {first['message']}" if where else str(first["message"])
-        return answer(base, 422, ErrorCode.INPUT_MALFORMED, detail, extra={"errors": found})
+        refused = problem(422, ErrorCode.INPUT_MALFORMED, detail, errors=found)
+        return await answer(context, request.scope, refused)
 
-    app.add_exception_handler(IreuError, on_ireu_error)
-    app.add_exception_handler(HTTPException, on_http_exception)
+    app.add_exception_handler(IreuError, on_error)
+    app.add_exception_handler(HTTPException, on_error)
     app.add_exception_handler(RequestValidationError, on_validation_error)
-
-
-def of_error(base: str, error: IreuError) -> Response:
-    """Return the answer for an error of ireu's tree."""
-    status = status_of(error)
-    headers = {"Retry-After": "5"} if status == 503 else {}
-    if status == 500 or error.code is ErrorCode.LEDGER_UNAVAILABLE:
-        # Paths and settings of the machine stand in such messages; they are for its administrator.
-        return answer(base, status, error.code, _HIDDEN, headers=headers)
-    return answer(base, status, error.code, error.message, hint=error.hint, headers=headers)
 
 
 _DETAILS: Final[dict[int, str]] = {

@@ -45,6 +45,7 @@ from ireu_governance.core.status import CertificateStatus
 __all__ = ["CertificateChecks"]
 
 _FIRST_PREV: Final = "0" * 64
+_NEWER_KEYS: Final = "Stamps may be newer than your key file: get the organisation's newest one and verify again."
 
 
 @dataclass(frozen=True)
@@ -136,8 +137,10 @@ class CertificateChecks:
         self._keys.expect_valid(
             signature.keyid, size=self._claimed_size, time=certificate.certificate.issued_at, check=check
         )
+        if over_stamps is not None:
+            # Stamps are added years later too, by the record key of then.
+            self._keys.expect_valid_later(over_stamps.keyid, size=self._claimed_size, check=check)
         for each, signed, what in parts:
-            self._keys.expect_valid(each.keyid, size=self._claimed_size, check=check)
             signers = count_signers(
                 [(each.keyid, decode_base64(each.sig, what="certificate's signature"))],
                 signed,
@@ -145,7 +148,11 @@ class CertificateChecks:
                 check=check,
             )
             if not signers:
-                _refuse(check, f"The {what} signed by no key that may sign certificates of this log.")
+                raise VerificationError(
+                    f"The {what} signed by no key that may sign certificates of this log.",
+                    check=check,
+                    hint=_NEWER_KEYS if each is over_stamps else "",
+                )
         return Finding(f"The certificate is signed by record key {signature.keyid[:16]}….")
 
     def record_signature(self) -> Finding:

@@ -15,11 +15,11 @@ How a month is counted is in Regulation (EEC, Euratom) No 1182/71, Art. 3:
 
 What is *not* implemented, on purpose: by Art. 3(4) a period that ends on a Saturday, Sunday or public holiday
 runs on to the end of the next working day. Which days those are differs from state to state and within them, and
-this package does not know where its user is. A day that is computed here is therefore never later than the
-legal one, and sometimes up to a few days earlier.
+this package does not know where its user is. For this reason a day that is computed here is sometimes up to a few
+days earlier than the legal one.
 
 All days are days in UTC. Whoever received a request on another calendar day than it was in UTC says so when it
-is added.
+is added; the last day, too, ends here when it ends in UTC, some hours off from where the user is.
 """
 
 from __future__ import annotations

@@ -154,6 +154,21 @@ class KeyFile:
         if problem is not None:
             raise VerificationError(problem, check=check)
 
+    def expect_valid_later(self, key_id: str, *, size: int, check: str) -> None:
+        """Refuse a key that counts neither at a size nor at any later one; keys that are not listed are left to others.
+
+        Args:
+            key_id: The key that signed something which may have been made later than what it belongs to.
+            size: Size of the log from which on it can have been made.
+            check: Name of the check that this is part of.
+
+        Raises:
+            VerificationError: The key counts no more at any such size.
+        """
+        entry = self.find(key_id)
+        if entry is not None:
+            self.expect_valid(key_id, size=max(size, entry.first_size), check=check)
+
     def endorses(self, older: KeyFile) -> bool:
         """Return whether another key file is an earlier version of this one.
 

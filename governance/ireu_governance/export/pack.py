@@ -28,7 +28,7 @@ from ireu_governance.export.archive import write_archive
 from ireu_governance.export.layout import CHECKPOINT, KEYS, MANIFEST, README, is_document
 from ireu_governance.export.manifest import Manifest, list_files, sign_manifest
 from ireu_governance.export.pack_text import certificate_path, entry_path, explain_pack, proof_path
-from ireu_governance.export.published import published_checkpoint, stamps_of
+from ireu_governance.export.published import expect_published_keys, published_checkpoint, stamps_of
 from ireu_governance.ledger.read import LedgerReader
 from ireu_governance.ledger.records import Entry, case_ids
 
@@ -105,6 +105,7 @@ def build_pack(
         VerificationError: An entry is not what was signed.
     """
     text, checkpoint = published_checkpoint(ledger)
+    expect_published_keys(ledger, checkpoint.size)
     key_file = ledger.key_file
     entries = _entries_of_case(ledger, case_id, checkpoint.size)
     files: dict[str, bytes] = {CHECKPOINT: text.encode("utf-8"), KEYS: key_file.to_bytes()}
@@ -144,6 +145,7 @@ def build_pack(
         origin=key_file.origin,
         size=checkpoint.size,
         case_id=case_id,
+        paths=(*files, MANIFEST),
         certificates=[each.name.partition("/")[2] for each in packed],
         left_out=left_out,
     ).encode("utf-8")

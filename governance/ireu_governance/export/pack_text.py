@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
+
+from ireu_governance.export.layout import CHECKPOINT, KEYS, MANIFEST, MODEL_KEY, STAMPS, STATUS
 
 __all__ = ["certificate_path", "entry_path", "explain_pack", "proof_path"]
 
@@ -16,14 +18,7 @@ Case  {case_id}
 Everything that the log holds about this case, with the proof that it is in the log. The case is a random number;
 nothing in here is about an identifiable person.
 
-  certificates/     removal certificates: .json is the certificate, .pdf and .html are pages of it to read
-  entries/          the entries of the case as they were signed, and for each the proof that it is in the log
-  checkpoint        signed head of the log that all proofs lead to
-  keys.json         public keys of the log; history/ holds the earlier versions
-  status.json       which certificates of the log were withdrawn or replaced, up to this checkpoint
-  stamps/           time stamps of independent authorities over this checkpoint (RFC 3161)
-  model.pub.pem     public key of signatures over encoders (OpenSSF Model Signing)
-  manifest.json     signed list of all other files
+{contents}
 {left_out}
 To check all of it, with nothing but this file and the key file of the organisation:
 
@@ -44,8 +39,29 @@ What this pack does not show: that the log holds no further entry about the case
 """
 
 
+# What a pack can hold, in the order in which it is told: where its paths begin, its name, and what it is.
+_CONTENTS: Final = (
+    ("certificates/", "removal certificates: .json is the certificate, .pdf and .html are pages of it to read"),
+    ("entries/", "the entries of the case as they were signed, and for each the proof that it is in the log"),
+    (CHECKPOINT, "signed head of the log that all proofs lead to"),
+    (KEYS, "public keys of the log"),
+    ("history/", "earlier versions of the public keys"),
+    (STATUS, "which certificates of the log were withdrawn or replaced, up to this checkpoint"),
+    (STAMPS, "time stamps of independent authorities over this checkpoint (RFC 3161)"),
+    (MODEL_KEY, "public key of signatures over encoders (OpenSSF Model Signing)"),
+    (MANIFEST, "signed list of all other files"),
+)
+
+
 def explain_pack(
-    *, organisation: str, origin: str, size: int, case_id: str, certificates: Sequence[str], left_out: Sequence[str]
+    *,
+    organisation: str,
+    origin: str,
+    size: int,
+    case_id: str,
+    paths: Iterable[str],
+    certificates: Sequence[str],
+    left_out: Sequence[str],
 ) -> str:
     """Return the read-me of an evidence pack.
 
@@ -54,9 +70,12 @@ def explain_pack(
         origin: Name of the log.
         size: Size of the checkpoint.
         case_id: The case.
+        paths: Where its files lie, but for this text.
         certificates: Names of the certificates in it, without their folder.
         left_out: What is not in it, and why, a sentence each.
     """
+    held = tuple(paths)
+    contents = [f"  {start:<18}{words}" for start, words in _CONTENTS if any(path.startswith(start) for path in held)]
     remarks = "".join(f"\n{each}" for each in left_out)
     return _PACK.format(
         organisation=organisation,
@@ -64,6 +83,7 @@ def explain_pack(
         size=size,
         case_id=case_id,
         first=certificates[0] if certificates else "NAME.json",
+        contents="\n".join(contents),
         left_out=f"{remarks}\n" if remarks else "",
     )
 

@@ -13,7 +13,7 @@ from ireu_governance.core.tiles import TILE_WIDTH, Tile, tile_reader, tiles_of
 from ireu_governance.export.layout import stamp_path, stamped_checkpoint_path, stamped_text_path
 from ireu_governance.ledger.read import LedgerReader
 
-__all__ = ["PublishedTree", "published_checkpoint", "stamps_of"]
+__all__ = ["PublishedTree", "expect_published_keys", "published_checkpoint", "stamps_of"]
 
 
 def published_checkpoint(ledger: LedgerReader) -> tuple[str, Checkpoint]:
@@ -46,6 +46,25 @@ def published_checkpoint(ledger: LedgerReader) -> tuple[str, Checkpoint]:
     if stored is not None and stored.startswith(text.partition("\n\n")[0] + "\n\n"):
         text = stored
     return text, checkpoint
+
+
+def expect_published_keys(ledger: LedgerReader, size: int) -> None:
+    """Refuse to hand out a key file whose change the published entries do not tell: readers would take it for false.
+
+    Args:
+        ledger: The ledger.
+        size: Number of published entries.
+
+    Raises:
+        InputError: A change of keys is recorded and not published.
+    """
+    change = next(iter(ledger.entries(size, kind="key-change")), None)
+    if change is not None:
+        raise InputError(
+            f"The change of keys in entry {change.seq} is not published yet, so the key file does not fit the log.",
+            hint="Publish with: ireu ledger checkpoint",
+            code=ErrorCode.ENTRY_UNKNOWN,
+        )
 
 
 class PublishedTree:

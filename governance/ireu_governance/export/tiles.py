@@ -43,7 +43,7 @@ from ireu_governance.export.layout import (
     is_document,
 )
 from ireu_governance.export.manifest import MAX_MANIFEST_BYTES, Manifest, list_files, open_manifest, sign_manifest
-from ireu_governance.export.published import PublishedTree, published_checkpoint, stamps_of
+from ireu_governance.export.published import PublishedTree, expect_published_keys, published_checkpoint, stamps_of
 from ireu_governance.ledger.read import LedgerReader
 
 __all__ = ["ExportResult", "export_ledger"]
@@ -98,7 +98,8 @@ def export_ledger(
         What was done.
 
     Raises:
-        InputError: Nothing was published yet, a document has no place in an export, or the folder is the ledger's.
+        InputError: Nothing was published yet or a change of keys was not, a document has no place in an export, or
+            the folder is the ledger's.
         LedgerRefusedError: The ledger does not lead to its checkpoint, or continues another log than the folder.
         VerificationError: A file in the folder is not what was exported.
         ConfigError: The folder cannot be written.
@@ -109,6 +110,7 @@ def export_ledger(
             hint="Export into another folder.",
         )
     text, checkpoint = published_checkpoint(ledger)
+    expect_published_keys(ledger, checkpoint.size)
     tree = PublishedTree.read(ledger, checkpoint)
     target = ExportFolder.create(folder)
     with target.locked():
@@ -271,14 +273,17 @@ class _Export:
             raise VerificationError(f"'{path}' in the folder is not what was exported.", check=_CHECK, hint=_AGAIN)
 
     def _earlier_stamps(self) -> dict[str, bytes]:
-        """Return the stamps of earlier checkpoints that are in the folder, as its own signed list has them."""
+        """Return the stamps of earlier checkpoints that are in the folder, as its own signed list has them.
+
+        A list that counts no more, because its key was stolen, says nothing: then as the ledger has them.
+        """
         data = self._folder.read(MANIFEST, max_bytes=MAX_MANIFEST_BYTES)
         if data is None:
             return {}
         try:
             listed = open_manifest(data, key_file=self._key_file, check=_CHECK)
         except (InputError, VerificationError):
-            return {}
+            return self._own_stamps()
         there = {
             each.name: self._folder.read(each.name, max_bytes=MAX_DOCUMENT_BYTES)
             for each in listed.files
@@ -287,6 +292,16 @@ class _Export:
         kept = {name: data for name, data in there.items() if data is not None}
         wrong = listed.compare(kept)
         return {name: data for name, data in kept.items() if name not in wrong}
+
+    def _own_stamps(self) -> dict[str, bytes]:
+        numbers = {path.split("/")[1] for path, _ in self._folder.files() if path.startswith(STAMPS)}
+        kept: dict[str, bytes] = {}
+        for size in sorted(int(each) for each in numbers if each.isdecimal()):
+            text = self._ledger.checkpoint(size)
+            own = {} if text is None else stamps_of(self._ledger, text, size)
+            there = {path: self._folder.read(path, max_bytes=MAX_DOCUMENT_BYTES) for path in own}
+            kept |= {path: data for path, data in own.items() if there[path] == data}
+        return kept
 
 
 def _is_before(tile: Tile, size: int) -> bool:

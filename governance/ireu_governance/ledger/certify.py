@@ -102,15 +102,20 @@ def _published_size(ledger: LedgerReader, key_file: KeyFile) -> int | None:
 
 
 def _history(ledger: LedgerReader, removal_entry: Entry, removal: Removal, size: int) -> list[Entry]:
-    """Return the steps of the cases' requests that this removal answers, in the order of the log."""
+    """Return the steps of the cases' requests that this removal answers, in the order of the log.
+
+    Of a request that another removal answered it has none after that: these are the other one's.
+    """
     found: list[Entry] = []
     for case in removal.cases:
         received = False
         steps = (each for each in ledger.find_case(case.case_id) if each.kind == "request-event" and each.seq < size)
         for entry, statement in ledger.statements(steps):
             event = statement.predicate
-            if not isinstance(event, RequestEvent) or event.removal_seq not in (None, removal_entry.seq):
+            if not isinstance(event, RequestEvent):
                 continue
+            if event.removal_seq not in (None, removal_entry.seq):
+                break
             received = received or event.event == "received"
             if received:  # without its beginning a history would tell half of it
                 found.append(entry)

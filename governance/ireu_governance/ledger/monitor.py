@@ -5,6 +5,9 @@ Each time it looks, it verifies the new checkpoint, fetches every new entry, ver
 follows, and adds it to its own tree, which must then have the signed root. The file moves on only when all of this is
 done and nothing is wrong: a monitor that had moved on before would not see the same lie a second time.
 
+What was verified before is not read again, unless everything is asked for: the head shows that the log still signs for
+it, and only reading it shows that the log still serves it.
+
 A log can hide nothing from a monitor in this way except by showing others another log. Against that helps a policy
 with witnesses, or to compare heads with somebody else (`ireu_governance.core.fork`).
 """
@@ -25,7 +28,12 @@ __all__ = ["MAX_ALARMS", "Alarm", "AlarmKind", "MonitorReport", "follow", "look"
 
 
 def follow(
-    source: LogSource, state_file: Path, *, key_file: KeyFile | None = None, policy: Policy | None = None
+    source: LogSource,
+    state_file: Path,
+    *,
+    key_file: KeyFile | None = None,
+    policy: Policy | None = None,
+    everything: bool = False,
 ) -> MonitorReport:
     """Look at a log once and remember its head if, and only if, everything about it is in order.
 
@@ -37,6 +45,7 @@ def follow(
             change from then on. In each case later versions beside the log are followed if the root keys of each
             signed the next: keys that were changed as they should be are no reason for an alarm.
         policy: The witnesses that must have cosigned.
+        everything: Read and verify again what was verified before, and compare it with what is remembered.
 
     Returns:
         What was found.
@@ -60,7 +69,9 @@ def follow(
             hint="Keep a file for each log.",
             code=ErrorCode.MONITOR_STATE_UNUSABLE,
         )
-    report, after = look(source, before, key_file=keys, policy=policy, is_given=key_file is not None)
+    report, after = look(
+        source, before, key_file=keys, policy=policy, is_given=key_file is not None, everything=everything
+    )
     if after is not None and after != before:
         save_state(state_file, after, expected=data)
         report = report.model_copy(update={"advanced": True})
@@ -74,6 +85,7 @@ def look(
     key_file: KeyFile,
     policy: Policy | None = None,
     is_given: bool = True,
+    everything: bool = False,
 ) -> tuple[MonitorReport, MonitorState | None]:
     """Look at a log once; writes nothing.
 
@@ -84,6 +96,7 @@ def look(
         policy: The witnesses that must have cosigned.
         is_given: Whether the keys are from somewhere that is trusted, and not from the log itself. A version that is
             missing between them and those beside the log is then no lie: they count alone.
+        everything: Read and verify again what was verified before.
 
     Returns:
         What was found, and what may be believed from now on; None when something is wrong.
@@ -92,7 +105,7 @@ def look(
         InputError: There is no log.
         LedgerError: The log does not answer.
     """
-    visit = Visit(source, before, key_file, is_given)
+    visit = Visit(source, before, key_file, is_given, everything)
     try:
         visit.follow_keys()
         visit.open_checkpoint(policy)

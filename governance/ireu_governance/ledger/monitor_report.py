@@ -49,6 +49,7 @@ class MonitorReport(BaseModel):
         checkpoint: The signed head that the log shows, as evidence.
         believed: The signed head that was believed before.
         entries: Number of new entries by kind.
+        read_again: Number of entries that had been verified before and were read and verified again.
         witnesses: Names of the policy's witnesses that cosigned.
         alarms: All that is wrong.
         notes: What is nobody's fault now: entries that the organisation itself gave up after the theft of a key.
@@ -63,6 +64,7 @@ class MonitorReport(BaseModel):
     checkpoint: str | None = None
     believed: str | None = None
     entries: dict[str, int] = {}
+    read_again: int = 0
     witnesses: tuple[str, ...] = ()
     alarms: tuple[Alarm, ...] = ()
     notes: tuple[str, ...] = ()

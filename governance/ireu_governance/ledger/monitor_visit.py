@@ -43,12 +43,14 @@ class Visit:
         before: What was believed before; None the first time.
         key_file: The log's keys; from `follow_keys` on the newest that they accept.
         is_given: Whether these are from somewhere that is trusted, and not from the log itself.
+        everything: Whether to read again what was verified before.
         alarms: What is wrong.
         notes: What should be known besides.
         void: Keys by the numbers of the entries that they signed and that count no more.
         changes: Changes of keys that count, by the numbers of their entries.
         void_changes: Those that count no more, with their numbers, by the digests of the key files that they make.
         kinds: How many new entries of each kind there are.
+        read_again: How many entries were read that were verified before.
         witnesses: Names of witnesses that cosigned.
         text: The log's checkpoint.
         head: What it says.
@@ -60,12 +62,14 @@ class Visit:
     before: MonitorState | None
     key_file: KeyFile
     is_given: bool
+    everything: bool = False
     alarms: list[Alarm] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     void: dict[int, str] = field(default_factory=dict)
     changes: dict[int, KeyChange] = field(default_factory=dict)
     void_changes: dict[str, tuple[int, KeyChange]] = field(default_factory=dict)
     kinds: Counter[str] = field(default_factory=Counter)
+    read_again: int = 0
     witnesses: tuple[str, ...] = ()
     text: str | None = None
     head: Checkpoint | None = None
@@ -137,10 +141,12 @@ class Visit:
             raise StopVisitError
 
     def walk(self) -> None:
-        """Fetch and verify every new entry, and extend the own tree by it."""
+        """Fetch and verify every new entry, or every one, and extend the own tree by it."""
         if self.head is None or self.text is None:
             return
-        position = self.before or MonitorState.empty(self.key_file.origin)
+        position = MonitorState.empty(self.key_file.origin)
+        if self.before is not None and not self.everything:
+            position = self.before
         size, frontier = position.size, list(position.frontier)
         last_leaf, last_time = position.last_leaf, position.last_time
         whole = True
@@ -162,8 +168,7 @@ class Visit:
                 last_time = self._verify(seq, entry, last_leaf, last_time)
                 last_leaf = merkle.leaf_hash(entry)
                 leaves.append(last_leaf)
-            self._compare_tile(size, leaves)
-            _, frontier = merkle.extend(size, frontier, leaves)
+            frontier = self._extend(size, frontier, leaves)
             size += len(leaves)
         self._judge_void()
         if not whole:
@@ -175,6 +180,19 @@ class Visit:
             )
             return
         self.grown = MonitorState.build(self.text, self.key_file, frontier, last_leaf, last_time)
+
+    def _extend(self, size: int, frontier: list[bytes], leaves: list[bytes]) -> list[bytes]:
+        """Add leaves to the own tree, and compare what comes of it with what is known and with what the log shows."""
+        known = 0 if self.before is None else self.before.size
+        if self.before is not None and size < known <= size + len(leaves):
+            _, then = merkle.extend(size, frontier, leaves[: known - size])
+            if tuple(then) != self.before.frontier:
+                what = "entries that the log shows are not those that were verified before"
+                self.alarm(AlarmKind.TREE, f"The first {known} {what}.")
+        self.read_again += max(0, min(known, size + len(leaves)) - size)
+        nodes, grown = merkle.extend(size, frontier, leaves)
+        self._compare_tree(size, dict(nodes))
+        return grown
 
     def _verify(self, seq: int, entry: bytes, last_leaf: bytes, last_time: str) -> str:
         try:
@@ -204,7 +222,8 @@ class Visit:
             self.alarm(AlarmKind.ENTRY, f"It is dated {predicate.recorded_at}, before the entry that it follows.", seq)
         if isinstance(predicate, KeyChange):
             self.changes[seq] = predicate
-        self.kinds[predicate.kind] += 1
+        if self.before is None or seq >= self.before.size:
+            self.kinds[predicate.kind] += 1
         return max(last_time, predicate.recorded_at)
 
     def _judge_void(self) -> None:
@@ -222,18 +241,20 @@ class Visit:
         for each in findings.sorted():
             self.alarm(AlarmKind.ENTRY, each.message, each.entry)
 
-    def _compare_tile(self, first: int, leaves: list[bytes]) -> None:
-        if self.head is None or not leaves:
+    def _compare_tree(self, first: int, nodes: dict[merkle.NodeId, bytes]) -> None:
+        """Compare hashes with those of the log, of which others make proofs: those of the rows above entries too."""
+        if self.head is None or not nodes:
             return
-        nodes = [(0, first + offset) for offset in range(len(leaves))]
         try:
-            stored = self.source.tree(self.head.size)(nodes)
+            stored = self.source.tree(self.head.size)(list(nodes))
         except VerificationError as error:
             self.alarm(AlarmKind.MISSING if error.check == "missing" else AlarmKind.TREE, error.message, first)
             return
-        for node, leaf in zip(nodes, leaves, strict=True):
-            if stored.get(node) != leaf:
-                self.alarm(AlarmKind.TREE, "The tree that the log shows has another hash for this entry.", node[1])
+        for (level, index), own in sorted(nodes.items()):
+            if stored.get((level, index)) != own:
+                start, count = index << level, 1 << level
+                what = "this entry" if count == 1 else f"entries {start} to {start + count - 1}"
+                self.alarm(AlarmKind.TREE, f"The tree that the log shows has another hash for {what}.", start)
                 return
 
     def report(self) -> MonitorReport:
@@ -246,6 +267,7 @@ class Visit:
             checkpoint=self.text,
             believed=None if self.before is None else self.before.checkpoint,
             entries=dict(sorted(self.kinds.items())),
+            read_again=self.read_again,
             witnesses=self.witnesses,
             alarms=tuple(self.alarms),
             notes=tuple(self.notes),

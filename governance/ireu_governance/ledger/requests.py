@@ -149,7 +149,7 @@ class Requests:
             case_id: The request's case.
             removal_seq: Entry of the removal.
             under: The case that the removal names, where the same person's request was recorded once more: a case
-                is for one removal, and the first one may not have held. None for the request's own case.
+                has one body of evidence, and other photos may have been needed. None for the request's own case.
             on: The day on which it was done; None for today.
 
         Raises:
@@ -177,7 +177,7 @@ class Requests:
         if removal_verdict(self._ledger, removal_seq) is RetestVerdict.RESURFACED:
             raise InputError(
                 f"By its latest test, removal {removal_seq} has not removed the person.",
-                hint="Record the request once more (ireu request add --received DAY), and carry that out.",
+                hint=f"Carry it out again with other settings: ireu unlearn --case {named[:40]}",
                 code=ErrorCode.REQUEST_OUT_OF_ORDER,
             )
         return self._next(case_id, "done", on, lambda _: {"removal_seq": removal_seq})

@@ -15,7 +15,7 @@ from ireu_governance.core.certificate_verification import verify_certificate
 from ireu_governance.core.envelope import Envelope
 from ireu_governance.core.errors import ErrorCode, InputError
 from ireu_governance.core.keys import KeyFile, Signer
-from ireu_governance.core.statement import Digest, Draft, Revocation, Statement, Subject
+from ireu_governance.core.statement import Digest, Draft, Predicate, Removal, Revocation, Statement, Subject
 from ireu_governance.core.status import StatusEntry, seal_status_list
 from ireu_governance.core.times import now
 from ireu_governance.core.verdict import Outcome
@@ -26,7 +26,7 @@ from ireu_governance.ledger.read import LedgerReader, verified_checkpoint
 __all__ = ["REISSUED", "Withdrawal", "make_status_list", "read_withdrawals", "removal_of", "revoke", "supersede"]
 
 REISSUED = "reissued"
-"""Reason of entries by which a newer certificate of the same removal takes the place of an older one."""
+"""Reason of entries by which a newer certificate takes the place of an older one."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,7 @@ class Withdrawal:
 
 def removal_of(certificate: Certificate) -> int:
     """Return the entry of the removal that a certificate is about, unverified; `InputError` if it cannot be read."""
-    payload = Envelope.from_object(certificate.certificate.removal.envelope).payload
-    return Statement.from_bytes(payload).predicate.ledger.seq
+    return _removal_in(certificate).ledger.seq
 
 
 def read_withdrawals(ledger: LedgerReader, *, stop: int | None = None) -> list[StatusEntry]:
@@ -101,7 +100,10 @@ def revoke(
 
 
 def supersede(ledger: Ledger, older: Sequence[Certificate], *, by: Certificate, signer: Signer) -> list[Withdrawal]:
-    """Record that a newer certificate took the place of older ones of the same removal.
+    """Record that a newer certificate took the place of older ones.
+
+    These are of the same removal, or of an earlier one by which the same cases, and no others, were removed from the
+    same encoder: it was made once more.
 
     Args:
         ledger: The log that they were issued from.
@@ -113,13 +115,13 @@ def supersede(ledger: Ledger, older: Sequence[Certificate], *, by: Certificate, 
         The entries.
     """
     gone = {each.id for each in read_withdrawals(ledger)} | {by.certificate.id}
-    removal = removal_of(by)
+    removal = _removal_in(by)
     drafts = [
         _draft(each, status="superseded", reason=REISSUED, replaced_by=by.certificate.id)
         for each in older
         if each.certificate.id not in gone
         and each.certificate.origin == by.certificate.origin
-        and removal_of(each) == removal
+        and _takes_place_of(removal, _removal_in(each))
     ]
     return [Withdrawal(entry.seq, entry.recorded_at) for entry in ledger.append(drafts, signer)]
 
@@ -158,6 +160,23 @@ def make_status_list(
         next_update=later(time, days=days),
         entries=entries,
         signer=signer,
+    )
+
+
+def _removal_in(certificate: Certificate) -> Predicate:
+    payload = Envelope.from_object(certificate.certificate.removal.envelope).payload
+    return Statement.from_bytes(payload).predicate
+
+
+def _takes_place_of(newer: Predicate, older: Predicate) -> bool:
+    if newer.ledger.seq == older.ledger.seq:
+        return True
+    return (
+        isinstance(newer, Removal)
+        and isinstance(older, Removal)
+        and newer.ledger.seq > older.ledger.seq
+        and set(newer.cases) == set(older.cases)
+        and newer.encoder_before == older.encoder_before
     )
 
 

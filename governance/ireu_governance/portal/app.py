@@ -14,7 +14,7 @@ from fastapi import APIRouter
 
 from ireu_governance.api.context import Context
 from ireu_governance.portal import assets
-from ireu_governance.portal.page import unknown_pages
+from ireu_governance.portal.page import show_problem, unknown_pages
 
 __all__ = ["create_portal"]
 
@@ -41,12 +41,13 @@ _PAGES: Final = (
 """Modules of `ireu_governance.portal.pages`, in the order in which their paths are tried."""
 
 
-def create_portal(context: Context) -> APIRouter:  # noqa: ARG001 - pages find it at the request, as all routes do
+def create_portal(context: Context) -> APIRouter:
     """Return the routes of the portal.
 
     Args:
-        context: The service.
+        context: The service; from now on it says problems to people by pages, too.
     """
+    context.page_of_problem = show_problem
     portal = APIRouter(include_in_schema=False)
     portal.include_router(assets.router)
     package = "ireu_governance.portal.pages"

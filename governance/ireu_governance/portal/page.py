@@ -22,16 +22,17 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
-from starlette.datastructures import Headers
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Match
 from starlette.types import Scope
 
-from ireu_governance.api.catalogue import CODES_OF_STATUS, PROBLEM_KINDS, status_of
-from ireu_governance.api.context import context_of
-from ireu_governance.api.problems import Problem, problem
+from ireu_governance.api.catalogue import PROBLEM_KINDS
+from ireu_governance.api.context import Context, context_of
+from ireu_governance.api.negotiation import wants_page
+from ireu_governance.api.problems import Problem, problem, problem_of
 from ireu_governance.core.errors import ErrorCode, IreuError
 from ireu_governance.portal.messages import MESSAGES
 from ireu_governance.portal.navigation import navigation
@@ -39,7 +40,17 @@ from ireu_governance.portal.record import describe_head
 from ireu_governance.portal.rendering import render
 from ireu_governance.portal.visitors import SignInNeeded, Visitor, visitor_of
 
-__all__ = ["PAGE_HEADERS", "THEMES", "THEME_COOKIE", "go", "page_router", "show", "twin", "unknown_pages"]
+__all__ = [
+    "PAGE_HEADERS",
+    "THEMES",
+    "THEME_COOKIE",
+    "go",
+    "page_router",
+    "show",
+    "show_problem",
+    "twin",
+    "unknown_pages",
+]
 
 THEME_COOKIE: Final = "ireu_theme"
 THEMES: Final = ("auto", "light", "dark")
@@ -50,8 +61,6 @@ PAGE_HEADERS: Final = {
     "Referrer-Policy": "same-origin",
     "Cache-Control": "private, no-store",
 }
-
-_NOT_PAGES: Final = ("/v1/", "/docs", "/static/", "/tile/")
 
 Route = TypeVar("Route", bound=Callable[..., Any])
 
@@ -160,7 +169,7 @@ def _html(
             **names,
             "title": title,
             "visitor": visitor,
-            "organisation": context.reader.key_file.organisation,
+            "organisation": _organisation(context),
             "head": describe_head(context),
             "nav": navigation(visitor, here),
             "theme": theme_of(request),
@@ -185,7 +194,7 @@ class _PageRoute(APIRoute):
             except (SignInNeeded, IreuError, HTTPException, RequestValidationError) as error:
                 if is_twin(request):
                     raise
-                return _show_error(request, error)
+                return await run_in_threadpool(_show_error, request, error)
 
         return answer
 
@@ -194,8 +203,7 @@ class _UnknownRoute(_PageRoute):
     """Whatever no other route knows, for browsers: programs get a problem document, from the service itself."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        is_page = not scope["path"].startswith(_NOT_PAGES)
-        if scope["type"] == "http" and is_page and "text/html" in Headers(scope=scope).get("accept", ""):
+        if scope["type"] == "http" and wants_page(scope):
             return super().matches(scope)
         return Match.NONE, {}
 
@@ -211,16 +219,34 @@ def unknown_pages() -> APIRouter:
     return router
 
 
+def show_problem(request: Request, found: Problem) -> Response:
+    """Return the page of a problem: what happened, and what to do next.
+
+    Args:
+        request: What was asked for; its body is not read.
+        found: The problem.
+    """
+    kind = PROBLEM_KINDS.get(found.code, (found.status_code, "Something went wrong"))[1]
+    names = {
+        "status": found.status_code,
+        "code": found.code,
+        "detail": found.detail,
+        "hint": found.hint,
+        "number": request.scope.get("ireu.request_id") if found.status_code >= 500 else None,
+    }
+    headers = {**PAGE_HEADERS, **(found.headers or {})}
+    visitor = _visitor(request)
+    return _html(request, visitor, "error.html", names, kind, found.status_code, headers, has_twin=False)
+
+
 def _show_error(request: Request, error: Exception) -> Response:
     if isinstance(error, SignInNeeded) and request.method == "GET":
         back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/sign-in?back={quote(back, safe='/')}", 303, headers=PAGE_HEADERS)
-    status, code, detail, hint, headers = _describe(error)
-    kind = PROBLEM_KINDS.get(code, (status, "Something went wrong"))[1]
-    names = {"status": status, "code": code, "detail": detail, "hint": hint}
-    return _html(
-        request, _visitor(request), "error.html", names, kind, status, {**PAGE_HEADERS, **headers}, has_twin=False
-    )
+    if isinstance(error, IreuError | HTTPException):
+        return show_problem(request, problem_of(error))
+    hint = "Follow a link of these pages to it."
+    return show_problem(request, problem(422, ErrorCode.INPUT_MALFORMED, _address_words(error), hint=hint))
 
 
 def _visitor(request: Request) -> Visitor:
@@ -230,19 +256,11 @@ def _visitor(request: Request) -> Visitor:
         return Visitor.nobody()
 
 
-def _describe(error: Exception) -> tuple[int, str, str, str, dict[str, str]]:
-    if isinstance(error, Problem):
-        return error.status_code, error.code, error.detail, error.hint, dict(error.headers or {})
-    if isinstance(error, HTTPException):
-        code = CODES_OF_STATUS.get(error.status_code, ErrorCode.INPUT_MALFORMED)
-        return error.status_code, code.value, str(error.detail), "", dict(error.headers or {})
-    if isinstance(error, IreuError):
-        status = status_of(error)
-        if status == 500:
-            # Paths and settings of the machine stand in such messages; they are for its administrator.
-            return status, error.code.value, "The service failed. Its log says what happened.", "", {}
-        return status, error.code.value, error.message, error.hint, {"Retry-After": "5"} if status == 503 else {}
-    return 422, ErrorCode.INPUT_MALFORMED.value, _address_words(error), "Follow a link of these pages to it.", {}
+def _organisation(context: Context) -> str:
+    try:
+        return context.reader.key_file.organisation
+    except IreuError:  # the page that says so needs a name too
+        return "ireu"
 
 
 def _address_words(error: Exception) -> str:

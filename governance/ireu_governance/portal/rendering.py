@@ -17,7 +17,7 @@ from ireu_governance.core.times import parse_time
 from ireu_governance.portal.assets import address_of_asset
 from ireu_governance.portal.forms import problem_of
 from ireu_governance.portal.glossary import explain
-from ireu_governance.portal.wording import badge_of, kind_words, problem_words, stamp_of_all, summary_words
+from ireu_governance.portal.wording import badge_of, kind_words, problem_words, stamp_of_all, summary_words, what_to_do
 from ireu_governance.reports.figures import count, decimal, moment, percent, visible
 from ireu_governance.reports.words import EVENTS
 
@@ -53,6 +53,7 @@ def _environment() -> Environment:
         count=count,
         badge_of=badge_of,
         stamp_of_all=stamp_of_all,
+        what_to_do=what_to_do,
         event_words=EVENTS,
         problem_of=problem_of,
         explain=explain,

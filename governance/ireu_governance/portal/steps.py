@@ -92,8 +92,9 @@ STEPS: Final = {
         Step(
             "certificate",
             "Issue a certificate",
-            "A certificate is made of the latest removal and its latest test, signed, and kept here. An older one of"
-            " the same removal is recorded as superseded. Only tests that hold are certified.",
+            "A certificate is made of the latest removal and the latest test of the encoder that it made, signed, and"
+            " kept here. An older one of the same removal is recorded as superseded. Only tests that hold are"
+            " certified.",
             Scope.WRITE,
             is_final=True,
             message="certificate-issued",

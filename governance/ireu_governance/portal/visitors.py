@@ -45,12 +45,16 @@ FORM_TOKEN: Final = "form_token"  # noqa: S105 - the name of a form's field
 class SignInNeeded(Problem):
     """The page needs somebody who is signed in."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        detail: str = "This page needs you to sign in.",
+        hint: str = "Sign in with an access key; an administrator of the service makes them.",
+    ) -> None:
         super().__init__(
             401,
             ErrorCode.NOT_AUTHENTICATED.value,
-            "This page needs you to sign in.",
-            hint="Sign in with an access key; an administrator of the service makes them.",
+            detail,
+            hint=hint,
             headers={"WWW-Authenticate": 'Bearer realm="ireu"'},
         )
 
@@ -147,7 +151,10 @@ async def form_visitor_of(request: Request, context: ContextOf) -> Visitor:
 
     visitor = await run_in_threadpool(visitor_of, request, context)
     if not visitor.form_token:
-        raise SignInNeeded
+        raise SignInNeeded(
+            "You are not signed in, or not any more, so that nothing was done.",
+            "What you typed still stands in the form: go back and copy it, sign in, and open the page again.",
+        )
     given = (await read_form(request)).get(FORM_TOKEN, "")
     if not isinstance(given, str) or not hmac.compare_digest(given.encode(), visitor.form_token.encode()):
         raise problem(

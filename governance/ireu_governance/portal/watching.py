@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from pydantic import BaseModel
 
 from ireu_governance.api.context import Context
 from ireu_governance.core.errors import InputError, IreuError
+from ireu_governance.core.times import parse_time
 from ireu_governance.jobs.queue import FINISHED, JobStatus
 from ireu_governance.portal.encoders import EncoderChoice, describe_source
 from ireu_governance.service.alerts import Alert, Alerts
@@ -35,6 +37,7 @@ __all__ = [
 
 _CHECKS: Final = 100
 _ASKED: Final = 20  # of checks without an outcome; there are a few
+_LATE: Final = timedelta(minutes=10)  # workers look every few seconds; one that is restarted is back by then
 
 
 class DeploymentView(BaseModel):
@@ -50,6 +53,7 @@ class DeploymentView(BaseModel):
         verdict: Of the last check; None before the first.
         checked_at: When that was.
         due_at: When it is checked next; None while it is paused or removed.
+        late: Whether that is past, and no worker has begun it: what is known may be out of date.
         digest: Of the encoder that was seen last.
         resolved: What a moving name stood for then.
         open_alerts: How many alerts stand.
@@ -64,6 +68,7 @@ class DeploymentView(BaseModel):
     verdict: str | None
     checked_at: str | None
     due_at: str | None
+    late: bool
     digest: str | None
     resolved: str | None
     open_alerts: int
@@ -142,8 +147,15 @@ def alerts_of(context: Context) -> Alerts:
     return Alerts(context.store, clock=context.clock)
 
 
-def view_of_deployment(found: Deployment, *, open_alerts: int = 0) -> DeploymentView:
-    """Return a deployment as it is shown."""
+def view_of_deployment(found: Deployment, *, now: datetime, open_alerts: int = 0) -> DeploymentView:
+    """Return a deployment as it is shown.
+
+    Args:
+        found: The deployment.
+        now: The time as of which.
+        open_alerts: How many alerts stand.
+    """
+    is_active = found.state == "active"
     return DeploymentView(
         id=found.id,
         name=found.name,
@@ -153,7 +165,8 @@ def view_of_deployment(found: Deployment, *, open_alerts: int = 0) -> Deployment
         every_hours=found.every_s // 3600,
         verdict=found.verdict,
         checked_at=found.checked_at,
-        due_at=found.due_at if found.state == "active" else None,
+        due_at=found.due_at if is_active else None,
+        late=is_active and parse_time(found.due_at) + _LATE < now,
         digest=found.digest,
         resolved=found.resolved,
         open_alerts=open_alerts,
@@ -239,7 +252,9 @@ def watch_of_case(context: Context, file: CaseFile) -> tuple[list[CasePlace], li
     places = [
         CasePlace(
             deployment=view_of_deployment(
-                each.deployment, open_alerts=sum(alert.deployment == each.deployment.id for alert in alerts)
+                each.deployment,
+                now=context.clock(),
+                open_alerts=sum(alert.deployment == each.deployment.id for alert in alerts),
             ),
             verdict=None if each.test is None else each.test.verdict,
             entry=None if each.test is None else each.test.entry,

@@ -20,6 +20,7 @@ __all__ = [
     "reason_words",
     "stamp_of_all",
     "summary_words",
+    "what_to_do",
 ]
 
 REVOCATIONS: Final = {
@@ -115,6 +116,21 @@ _OF_ALL: Final[dict[str, str]] = {
     RetestVerdict.EVIDENCE_ERASED: "The photos of some were erased, so nothing is left to test them with.",
 }
 
+_WHAT_TO_DO: Final[dict[str, str]] = {
+    RetestVerdict.RESURFACED: "Take that encoder out of use. If no removal made it, put the unlearned one in its place;"
+    " if one did, revoke its certificates, which nothing does by itself, and have an engineer remove the person"
+    " again.",
+    RetestVerdict.ENCODER_CHANGED: "Find out where the encoder that is in use comes from, and put one in its place"
+    " that a recorded removal made.",
+    RetestVerdict.UTILITY_LOST: "Other people are no longer drawn as they were. Have an engineer remove the person"
+    " again with other settings; until then no certificate can be issued.",
+    RetestVerdict.INCONCLUSIVE: "The tests prove nothing either way. An engineer can test again with more photos.",
+    "check-failed": "Open the re-test, which says why it came to no verdict. When that is mended, check the deployment"
+    " again.",
+    "request-overdue": "Answer the person now, and record it on the page of the case. A refusal or a removal stops the"
+    " clock; an acceptance does not.",
+}
+
 _KINDS: Final = {
     "removal-request": "Removal planned",
     "removal": "Removal",
@@ -155,6 +171,11 @@ def problem_words(code: str) -> str:
 def reason_words(code: str) -> str:
     """Return why a certificate counts no more; the code of a later version as it is."""
     return _REASONS.get(code, code)
+
+
+def what_to_do(code: str) -> str:
+    """Return what to do about a verdict or an alert; empty where nothing is to be done, or nothing is known."""
+    return _WHAT_TO_DO.get(str(code), "")
 
 
 def kind_words(kind: str) -> str:

@@ -43,14 +43,14 @@ class BoundedCache(Generic[K, V]):
             self._held = 0
 
     def put(self, key: K, value: V) -> None:
-        """Keep a value; one that alone is more than the limit is not kept."""
+        """Keep a value instead of a former one; one that alone is more than the limit is not kept."""
         weight = self._weigh(value)
-        if weight > self._limit:
-            return
         with self._lock:
             before = self._values.pop(key, None)
             if before is not None:
                 self._held -= self._weigh(before)
+            if weight > self._limit:
+                return
             self._values[key] = value
             self._held += weight
             while self._held > self._limit:

@@ -108,8 +108,10 @@ class CaseFiles:
         return bool(self._seqs(case_id, limit=1))
 
     def is_shown(self, case_id: str, *, everything: bool) -> bool:
-        """Return whether somebody may see a case: all that there are, or only the published ones."""
-        return everything or self._publications.is_published(case_id)
+        """Return whether somebody may see a case: all that there are, or only published ones of the published log."""
+        if everything:
+            return True
+        return self._publications.is_published(case_id) and bool(self._statements(case_id, everything=False))
 
     def open(self, case_id: str, *, today: date, everything: bool) -> CaseFile:
         """Return everything that is recorded of a case.
@@ -123,9 +125,8 @@ class CaseFiles:
             InputError: There is no such case, or none that may be seen.
             LedgerRefusedError: An entry is not what was recorded.
         """
-        statements = (
-            self._statements(case_id, everything=everything) if self.is_shown(case_id, everything=everything) else []
-        )
+        may_see = everything or self._publications.is_published(case_id)
+        statements = self._statements(case_id, everything=everything) if may_see else []
         if not statements:
             raise unknown_case(case_id)
         head = self._log.find_head()

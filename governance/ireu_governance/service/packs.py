@@ -13,6 +13,9 @@ from ireu_governance.core.verdict import Report
 from ireu_governance.export.documents import gather_documents
 from ireu_governance.export.layout import STATUS
 from ireu_governance.export.pack import build_pack
+from ireu_governance.export.published import published_checkpoint
+from ireu_governance.ledger.read import LedgerReader
+from ireu_governance.ledger.records import Entry
 from ireu_governance.reports.html import render_html
 from ireu_governance.reports.pdf import render_pdf
 from ireu_governance.service.bounded import BoundedCache
@@ -70,7 +73,8 @@ class Packs:
 
         Args:
             case_id: The case.
-            everything: With certificates that speak of cases which are not published, too.
+            everything: For somebody with a key: with certificates that speak of cases which are not published, and
+                only once all that is recorded of the case is in the published log.
 
         Raises:
             InputError: The log has no entry of this case, or some of them are not published yet.
@@ -82,16 +86,25 @@ class Packs:
             if case_id in each.case_ids and (everything or self._desk.is_published(each))
         ]
         head = self._log.head()
-        key = ("pack", case_id, tuple(each.id for each in chosen), head.text, now()[:10])
+        key = ("pack", case_id, everything, tuple(each.id for each in chosen), head.text, now()[:10])
         with self._lock:
             made = self._made.get(key)
             if made is None:
-                made = self._build(case_id, chosen)
+                made = self._build(case_id, chosen, self._log.reader if everything else self._published_reader())
                 self._made.put(key, made)
         return made
 
-    def _build(self, case_id: str, chosen: list[StoredCertificate]) -> bytes:
-        reader, signer = self._log.reader, self._workspace.signer(Role.RECORD)
+    def _published_reader(self) -> LedgerReader:
+        reader = self._log.reader
+        return _PublishedReader(
+            engine=self._log.engine,
+            location=reader.location,
+            key_file=reader.key_file,
+            checkpoint_path=reader.checkpoint_path,
+        )
+
+    def _build(self, case_id: str, chosen: list[StoredCertificate], reader: LedgerReader) -> bytes:
+        signer = self._workspace.signer(Role.RECORD)
         documents = gather_documents(self._workspace, reader, signer)
         documents[STATUS] = self._desk.withdrawals.status_list()
         certificates = []
@@ -108,6 +121,15 @@ class Packs:
             documents=documents,
             renderers={"html": _to_html, "pdf": render_pdf},
         ).data
+
+
+class _PublishedReader(LedgerReader):
+    """The ledger as it is for people without a key, who are not told either that more of a case is on its way."""
+
+    def find_case(self, case_id: str) -> list[Entry]:
+        """Return the published entries of a case."""
+        _, checkpoint = published_checkpoint(self)
+        return [each for each in super().find_case(case_id) if each.seq < checkpoint.size]
 
 
 def _render(kind: str, data: bytes, report: CertificateReport) -> bytes:

@@ -175,6 +175,29 @@ def test_stamped_certificate_with_everything(
     assert ireu(*verify, "--tsa-roots", stranger.roots_path).code == 1
 
 
+def test_certificate_holds_after_it_was_stamped_by_the_next_record_key(
+    ireu: Ireu, recorded: RecordedRemoval, authority: LocalAuthority
+) -> None:
+    set_authority(recorded, authority)
+    w = ("-w", recorded.workspace.root)
+    assert ireu(*w, "keys", "rotate", "--role", "record").code == 0
+    assert ireu(*w, "certificate", "stamp", recorded.certificate).code == 0
+    verify = ("certificate", "verify", recorded.certificate, "--key", recorded.workspace.key_file_path)
+    assert ireu(*verify, "--tsa-roots", authority.roots_path).code == 0
+
+
+def test_certificate_that_does_not_hold_here_is_not_stamped_and_stays_as_it_is(
+    ireu: Ireu, recorded: RecordedRemoval, authority: LocalAuthority, tmp_path: Path
+) -> None:
+    set_authority(recorded, authority)
+    (tmp_path / "theirs.json").write_bytes(ExtendedRemoval().sealed())
+    before = (tmp_path / "theirs.json").read_bytes()
+    done = ireu("-w", recorded.workspace.root, "certificate", "stamp", tmp_path / "theirs.json", "--json")
+    assert (done.code, done.error["code"]) == (1, "check-failed")
+    assert "no stamp is added" in done.error["message"]
+    assert (tmp_path / "theirs.json").read_bytes() == before
+
+
 def test_hints_of_checks_are_printed(ireu: Ireu, recorded: RecordedRemoval, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.json"
     damaged.write_bytes(json.dumps(json.loads(recorded.certificate.read_bytes()), indent=2).encode())

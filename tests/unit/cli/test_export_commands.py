@@ -72,7 +72,7 @@ def test_export_says_what_it_did(ireu: Ireu, recorded: RecordedRemoval, exported
         (("certificate", "verify-pack", "KEYS", "--key", "KEYS"), "no evidence pack"),
         (("certificate", "verify-pack", "nowhere.zip", "--key", "KEYS"), "nowhere.zip"),
         (("encoder", "sign", "nowhere"), "nowhere"),
-        (("encoder", "sign", "certificates", "-o", "certificates/x.sig"), "inside"),
+        (("encoder", "sign", "certificates"), "is no encoder"),
     ],
     ids=lambda each: each if isinstance(each, str) else " ".join(each),
 )
@@ -209,6 +209,9 @@ def test_encoder_is_signed_beside_its_folder(ireu: Ireu, recorded: RecordedRemov
     assert done.document["path"] == str(tmp_path / "encoder.sig")
     assert json.loads((tmp_path / "encoder.sig").read_bytes())["dsseEnvelope"]["payloadType"]
     private = recorded.workspace.root / "keys" / "model.pem"
+    inside = ireu("-w", recorded.workspace.root, "encoder", "sign", folder, "-o", folder / "x.sig")
+    assert (inside.code, sorted(each.name for each in folder.iterdir())) == (2, ["model.safetensors"])
+    assert "inside" in inside.err
     assert stat.S_IMODE(private.stat().st_mode) == 0o600
     assert public.read_bytes() == (recorded.workspace.root / "keys" / "model.pub.pem").read_bytes()
     shown = ireu("-w", recorded.workspace.root, "encoder", "sign", folder)

@@ -234,7 +234,8 @@ def test_without_a_workspace_the_next_step_is_named(
     monkeypatch.chdir(tmp_path)
     done = ireu(*command, "--json")
     assert (done.code, done.error["code"]) == (2, "workspace-missing")
-    assert "ireu init" in done.error["hint"]
+    assert "nor a folder above it" in done.error["message"]
+    assert all(each in done.error["hint"] for each in ("ireu init", "ireu -w FOLDER", "IREU_WORKSPACE"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -510,3 +511,21 @@ def test_doctor_reads_the_files_that_settings_name(ireu: Ireu, recorded: Recorde
     done = ireu("-w", root, "doctor", "--json")
     states = {each["name"]: each["state"] for each in done.document["diagnoses"]}
     assert (states["witness policy"], states["time-stamp roots"]) == ("ok", "problem")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_what_the_terminals_encoding_lacks_ends_no_command(tmp_path: Path, encoding: str) -> None:
+    root = tmp_path / "α"
+    surroundings = {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    done = run_process("init", root, **surroundings)
+    assert (done.code, done.err) == (0, "")
+    assert ("/α" if encoding == "utf-8" else "/?") in done.out
+    document = run_process("-w", root, "keys", "list", "--json", **surroundings)
+    assert document.code == 0
+    again = run_process("init", tmp_path / "ä", "--json", **surroundings)
+    assert again.document["workspace"] == str(tmp_path / "ä")
+
+
+def test_next_step_can_be_typed_as_it_is_printed(ireu: Ireu, tmp_path: Path) -> None:
+    done = ireu("init", tmp_path / "two words")
+    assert f"-w '{tmp_path / 'two words'}' unlearn" in done.out.replace("\n", "")

@@ -61,3 +61,50 @@ def test_folder_in_place_of_a_certificate_is_called_a_folder(
     assert (done.code, done.error["code"]) == (2, "input-missing")
     assert done.error["message"] == f"'{tmp_path}' is a folder, not a certificate."
     assert done.error["hint"] == "Name the file in it."
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(
+            ("unlearn", "--encoder", "testbed", "--forget", "testbed:0", "--retain", "testbed", option, "")
+            for option in ("--encoder", "--forget", "--retain", "--swap", "--panel", "--generator", "--judge")
+        ),
+        ("verify", "--encoder", ""),
+        ("verify", "--judge", ""),
+    ],
+    ids=lambda each: f"{each[0]} {each[-2]}",
+)
+def test_empty_text_is_not_taken_for_the_present_folder_or_the_default(
+    ireu: Ireu, recorded: RecordedRemoval, arguments: tuple[str, ...]
+) -> None:
+    done = ireu("-w", recorded.workspace.root, *arguments, "--json")
+    assert (done.code, done.error["code"]) == (2, "bad-usage")
+    assert arguments[-2] in done.error["message"]
+    assert "nothing is given" in done.error["message"]
+
+
+def test_no_generator_and_a_generator_is_a_contradiction(ireu: Ireu) -> None:
+    arguments = ("--encoder", "testbed", "--forget", "testbed:0", "--retain", "testbed")
+    done = ireu("unlearn", *arguments, "--generator", "none", "--generator", "testbed:a", "--json")
+    assert (done.code, done.error["code"]) == (2, "bad-usage")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--organisation", ""),
+        ("--organisation", "a\nb"),
+        ("--contact", ""),
+        ("--contact", "a\nb"),
+        ("--contact", "x" * 201),
+    ],
+    ids=repr,
+)
+def test_name_that_no_certificate_can_carry_is_refused_before_anything_is_made(
+    ireu: Ireu, tmp_path: Path, arguments: tuple[str, str]
+) -> None:
+    done = ireu("init", tmp_path / "new", *arguments, "--json")
+    assert (done.code, done.error["code"]) == (2, "config-invalid")
+    assert arguments[0] in done.error["hint"]
+    assert list(tmp_path.iterdir()) == []

@@ -24,6 +24,13 @@ def test_links_of_a_page_resolve(page: Path) -> None:
             assert anchor in anchors(file.read_text(encoding="utf-8")), f"{target} has no such heading"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_table_names_a_thing_twice(page: Path) -> None:
+    for table in re.findall(r"(?:^\|.*\n)+", prose(page.read_text(encoding="utf-8")), re.MULTILINE):
+        named = re.findall(r"^\| (`[^|]+`) \|", table, re.MULTILINE)
+        assert sorted(named) == sorted(set(named))
+
+
 def test_every_page_is_in_the_navigation() -> None:
     # Read as text: mkdocs.yml may hold tags that only MkDocs knows.
     listed = set(re.findall(r"^\s+- (?:.*: )?([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE))

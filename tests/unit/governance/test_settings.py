@@ -63,6 +63,8 @@ def test_environment_that_is_no_list_is_a_config_error(file: Path, monkeypatch: 
         ("false_match_rate = 0.5", "false_match_rate"),
         ("false_match_rate = 0.0", "false_match_rate"),
         ('generators = "none"', "generators"),
+        ('contact = ""', "contact"),
+        ('contact = "two\\nlines"', "contact"),
         ("min_probess = 5", "min_probess"),
     ],
 )
@@ -87,7 +89,7 @@ def test_broken_file_is_a_config_error_and_not_a_parsers(file: Path, content: by
         WorkspaceSettings.load(file)
 
 
-@pytest.mark.parametrize("name", ['Say "x"', "back\\slash", "line\nbreak", "Größe & Söhne", "日本"])
+@pytest.mark.parametrize("name", ['Say "x"', "back\\slash", "#1 'x'", "Größe & Söhne", "日本"])
 def test_written_settings_are_read_again_whatever_the_name(tmp_path: Path, name: str) -> None:
     written = WorkspaceSettings(organisation=name, contact="privacy@example.org")
     path = tmp_path / "ireu.toml"

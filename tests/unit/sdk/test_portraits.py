@@ -292,3 +292,22 @@ def test_nothing_of_a_person_is_printed_with_a_photo(cast: Path) -> None:
     assert digest not in text
     assert "forget" not in text
     assert not re.search(r"\bstem=|data=|label=", text)
+
+
+def test_photo_that_is_trained_and_measured_on_is_not_called_one_to_forget(tmp_path: Path) -> None:
+    for name, person in (("forget", 1), ("retain", 2)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.png").write_bytes(encode(draw_face(person, 1), "PNG"))
+    (tmp_path / "swap").mkdir()
+    (tmp_path / "swap" / "a_as_b.png").write_bytes(encode(draw_face(3, 1), "PNG"))
+    folders = {name: str(tmp_path / name) for name in ("forget", "swap", "retain")}
+    with pytest.raises(InputError, match="in both the retain and the panel photos"):
+        load_cast(**folders, panel=folders["retain"])
+    with pytest.raises(InputError, match="in both the forget and the panel photos"):
+        load_cast(**folders, panel=folders["forget"])
+
+
+def test_file_in_place_of_a_folder_is_called_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(encode(FACE, "PNG"))
+    with pytest.raises(InputError, match="is a file"):
+        load_people(tmp_path / "a.png", loose="one-person")

@@ -33,7 +33,7 @@ from ireu_governance.service.certificate_desk import (
     unknown_certificate,
 )
 
-__all__ = ["CertificateId", "CertificatePage", "find_shown", "router"]
+__all__ = ["CertificateId", "CertificatePage", "find_shown", "router", "turn_to_verify"]
 
 MAX_FILE_BYTES: Final = 8 * 2**20
 _AT_ONCE: Final = 4  # verifications that are worked on in a process; a hostile file can take a second
@@ -174,7 +174,7 @@ async def verify_certificate(
             hint="Verify a larger file with: ireu certificate verify",
             code=ErrorCode.INPUT_TOO_LARGE,
         )
-    async with _gate_of(request):
+    async with turn_to_verify(request):
         report = await run_in_threadpool(_verify, context, parts["file"], parts.get("key"), at)
     return Response(report.model_dump_json(), headers={"Content-Type": _JSON, "Cache-Control": "no-store"})
 
@@ -310,7 +310,12 @@ def _verify(context: Context, data: bytes, key: bytes | None, at: str | None) ->
     return with_rendering(report, carrier)
 
 
-def _gate_of(request: Request) -> asyncio.Semaphore:
+def turn_to_verify(request: Request) -> asyncio.Semaphore:
+    """Return what lets a few verifications of files from outside be worked on at once.
+
+    Args:
+        request: Any of the service.
+    """
     state = request.app.state
     if not hasattr(state, "verifications"):
         state.verifications = asyncio.Semaphore(_AT_ONCE)

@@ -38,6 +38,7 @@ _SIMPLE: Final = ("certificate", "publish", "withdraw")
 _SHOWN_AGAIN: Final = ("on", "removal", "recipients", "encoder", "other")
 _MAX_TOLD: Final = 2**31
 _MAX_PLACE: Final = 500
+_OTHER: Final = "Where the other encoder is"
 
 
 @router.get("/cases/{case_id}/pack")
@@ -128,13 +129,13 @@ def _record(context: Context, case_id: str, work: Callable[[Requests], object]) 
 
 def _prepare_retest(context: Context, file: CaseFile, typed: Typed) -> Callable[[], str]:
     """Read which encoder is meant; its place is looked at only when the test is ordered."""
-    chosen, other = typed.raw("encoder"), typed.text("other", "Where the other encoder is", most=_MAX_PLACE)
+    chosen, other = typed.raw("encoder"), typed.text("other", _OTHER, most=_MAX_PLACE)
     number = typed.raw("number")
     if chosen.startswith("deployment:"):
         among = [each.value for each in deployment_choices(context)]
         chosen = typed.one_of("encoder", "Which encoder?", among)
     elif chosen in ("", "other") and not other:
-        typed.refuse("other", "Another encoder", "No encoder was named. Choose one of the list, or say where it is.")
+        typed.refuse("other", _OTHER, "No encoder was named. Choose one of the list, or say where it is.")
     elif len(chosen) > _MAX_PLACE:
         typed.refuse("encoder", "Which encoder?", "It is none of the list. Choose one that is.")
 
@@ -172,6 +173,7 @@ def _show(
         "failure": error,
         "given": {name: typed.raw(name) if typed else "" for name in _SHOWN_AGAIN},
         "chosen": typed.all_raw("grounds") if typed else (),
+        "latest": file.verifications[-1] if file.verifications else None,
         "grounds": _LISTS.get(step.name, {}),
         "encoders": list_encoders(context.workspace, file) if step.name == "retest" else [],
         "deployments": deployment_choices(context) if step.name == "retest" else [],

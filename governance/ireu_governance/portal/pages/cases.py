@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from ireu_governance.api.context import Context, ContextOf
 from ireu_governance.core.removal_predicates import Plan, RemovalRequest
+from ireu_governance.portal.guidance import next_step
 from ireu_governance.portal.page import page_router, show, twin
 from ireu_governance.portal.pictures import Grid, find_grids
 from ireu_governance.portal.score_series import ScoreSeries, draw_chart, make_series
@@ -92,6 +93,7 @@ def show_case(request: Request, context: ContextOf, visitor: VisitorOf, case_id:
         plot=[each.model_dump(mode="json") for each in series],
         grids=grids,
         steps=steps,
+        next=next_step(file, {each.kind for each in model.alerts or ()}) if visitor.may_read else None,
         latest=file.verifications[-1] if file.verifications else None,
     )
 

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from ireu_governance.api.context import Context, ContextOf
 from ireu_governance.api.headers import CONTENT_SECURITY_POLICY
 from ireu_governance.api.problems import Problem
+from ireu_governance.api.routes.certificates import turn_to_verify
 from ireu_governance.api.uploads import read_upload
 from ireu_governance.core.errors import InputError, IreuError
 from ireu_governance.core.verdict import Report
@@ -75,7 +76,8 @@ async def check_by_service(request: Request, context: ContextOf, visitor: Visito
     expect_own_page(request, context)
     try:
         parts = await read_upload(request, ("file",), main="file")
-        data, report = await run_in_threadpool(_verify, context, parts["file"])
+        async with turn_to_verify(request):
+            data, report = await run_in_threadpool(_verify, context, parts["file"])
     except Problem as refused:
         if refused.status_code != 422:
             raise

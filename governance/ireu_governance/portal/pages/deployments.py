@@ -103,7 +103,7 @@ def _show_one(
     alerts = alerts_of(context).list(deployment=deployment_id, limit=50)
     standing = sum(each.state != "resolved" for each in alerts)
     model = DeploymentModel(
-        deployment=view_of_deployment(found, open_alerts=standing),
+        deployment=view_of_deployment(found, now=context.clock(), open_alerts=standing),
         checks=recent_checks(context, deployment_id),
         alerts=[view_of_alert(each, {found.id: found.name}) for each in alerts],
     )
@@ -153,7 +153,8 @@ def pause_deployment(
 def ask_to_remove(request: Request, context: ContextOf, visitor: VisitorOf, deployment_id: DeploymentId) -> Response:
     """Ask whether a deployment shall be watched no more."""
     visitor.expect(Scope.WRITE)
-    names = {"deployment": view_of_deployment(deployments_of(context).get(deployment_id))}
+    found = deployments_of(context).get(deployment_id)
+    names = {"deployment": view_of_deployment(found, now=context.clock())}
     return show(request, visitor, "deployment_remove.html", names, title="Watch no more", has_twin=False)
 
 
@@ -183,9 +184,10 @@ def _show_list(
     typed: Typed | None = None,
 ) -> Response:
     alerts = alerts_of(context).list(state="open", limit=200)
+    now = context.clock()
     model = DeploymentList(
         deployments=[
-            view_of_deployment(each, open_alerts=sum(alert.deployment == each.id for alert in alerts))
+            view_of_deployment(each, now=now, open_alerts=sum(alert.deployment == each.id for alert in alerts))
             for each in deployments_of(context).list()
         ]
     )

@@ -64,7 +64,8 @@ class OverviewModel(BaseModel):
 def show_overview(request: Request, context: ContextOf, visitor: VisitorOf) -> Response:
     """Show where everything stands."""
     visitor.expect(Scope.READ)
-    waiting = [each for each in context.record.requests.list(context.clock().date()) if each.days_left is not None]
+    now = context.clock()
+    waiting = [each for each in context.record.requests.list(now.date()) if each.days_left is not None]
     deployments = deployments_of(context).list()
     names = {each.id: each.name for each in deployments}
     alerts = alerts_of(context).list(state="open", limit=_ALERTS)
@@ -75,7 +76,7 @@ def show_overview(request: Request, context: ContextOf, visitor: VisitorOf) -> R
         overdue_requests=sum(each.overdue for each in waiting),
         alerts=[view_of_alert(each, names) for each in alerts],
         deployments=[
-            view_of_deployment(each, open_alerts=sum(alert.deployment == each.id for alert in alerts))
+            view_of_deployment(each, now=now, open_alerts=sum(alert.deployment == each.id for alert in alerts))
             for each in deployments[:_LINES]
         ],
         jobs=jobs,

@@ -21,7 +21,6 @@ __all__ = ["router"]
 router = page_router()
 
 _HOME: Final = "/overview"
-_COOKIE: Final = "ireu_sign_in"
 _MINUTES: Final = 10
 
 
@@ -33,10 +32,10 @@ def begin(request: Request, context: ContextOf, back: Annotated[str, Query(max_l
     response = RedirectResponse(provider.begin(pending), 303, headers=PAGE_HEADERS)
     # The answer counts only in the browser that asked: nobody can be signed in as somebody else by a link.
     response.set_cookie(
-        _COOKIE,
+        _cookie(request, context),
         pending.state,
         max_age=_MINUTES * 60,
-        path="/sign-in/oidc",
+        path="/",
         secure=is_https(request, context),
         httponly=True,
         samesite="lax",
@@ -54,7 +53,7 @@ def finish(
 ) -> Response:
     """Sign somebody in who comes back from the provider."""
     provider = provider_of(context)
-    expected = request.cookies.get(_COOKIE, "")
+    expected = request.cookies.get(_cookie(request, context), "")
     if not state or not hmac.compare_digest(state.encode(), expected.encode()):
         raise _refused("This browser did not ask for it, or too long ago.")
     pending = sessions_of(context).take_sign_in(state)
@@ -76,8 +75,14 @@ def finish(
     began = sessions_of(context).begin(caller.id, caller.roles, instead_of=before)
     response = go(pending.back)
     set_cookie(response, request, context, began.cookie)
-    response.delete_cookie(_COOKIE, path="/sign-in/oidc", secure=is_https(request, context), httponly=True)
+    response.delete_cookie(_cookie(request, context), path="/", secure=is_https(request, context), httponly=True)
     return response
+
+
+def _cookie(request: Request, context: Context) -> str:
+    # As the session's: over https one that no other host of the domain can set, which could otherwise have somebody
+    # come back with the answer to a sign-in that it began itself.
+    return "__Host-ireu_sign_in" if is_https(request, context) else "ireu_sign_in"
 
 
 def provider_of(context: Context) -> Provider:

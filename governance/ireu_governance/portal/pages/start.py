@@ -35,7 +35,9 @@ def show_start(request: Request, context: ContextOf, visitor: VisitorOf) -> Resp
     """Show what this is, and where to go."""
     if visitor.may_read and not request.url.path.endswith(".json"):
         return RedirectResponse("/overview", 303, headers=PAGE_HEADERS)
-    model = StartModel(log=log_summary(context), published_cases=context.publications.list(limit=10))
+    # Not the list of publications: a case can be on it before anything of it is in the published log.
+    cases = context.record.cases.page(today=context.clock().date(), limit=10, everything=False)
+    model = StartModel(log=log_summary(context), published_cases=[each.case_id for each in cases])
     return show(request, visitor, "start.html", model, title="Record of removals")
 
 

@@ -25,20 +25,43 @@
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-  const bounds = (number) => ({
+  // The shapes of the picture, which tell the series apart without colours; `r` is half of their width.
+  const symbols = [
+    (path, x, y, r) => path.arc(x, y, r, 0, 2 * Math.PI),
+    (path, x, y, r) => path.rect(x - r, y - r, 2 * r, 2 * r),
+    (path, x, y, r) => { path.moveTo(x, y - 1.2 * r); path.lineTo(x + 1.2 * r, y + r); path.lineTo(x - 1.2 * r, y + r); },
+    (path, x, y, r) => { path.moveTo(x, y - 1.3 * r); path.lineTo(x + 1.3 * r, y); path.lineTo(x, y + 1.3 * r); path.lineTo(x - 1.3 * r, y); },
+  ];
+
+  // Line, bounds and symbol of a series at one place, beside those of the others: each bar goes through its own symbol.
+  const marks = (number) => ({
     hooks: {
       draw: [(u) => {
         const context = u.ctx;
+        const shift = (number - (series.length - 1) / 2) * 10 * devicePixelRatio;
+        const spots = series[number].points.map((point) => ({
+          x: u.valToPos(place.get(point.entry), "x", true) + shift,
+          y: u.valToPos(point.rate, "y", true),
+          low: u.valToPos(point.lower_95, "y", true),
+          high: u.valToPos(point.upper_95, "y", true),
+        }));
         context.save();
-        context.strokeStyle = colour(`--chart-${number + 1}`);
+        context.strokeStyle = context.fillStyle = colour(`--chart-${number + 1}`);
+        context.lineWidth = 1.5 * devicePixelRatio;
+        context.setLineDash([[], [8, 4], [2, 4], [10, 4, 2, 4]][number].map((each) => each * devicePixelRatio));
+        context.beginPath();
+        for (const spot of spots) context.lineTo(spot.x, spot.y);
+        context.stroke();
         context.lineWidth = 2 * devicePixelRatio;
-        const shift = (number - (series.length - 1) / 2) * 5 * devicePixelRatio;
-        for (const point of series[number].points) {
-          const x = u.valToPos(place.get(point.entry), "x", true) + shift;
+        context.setLineDash([]);
+        for (const spot of spots) {
           context.beginPath();
-          context.moveTo(x, u.valToPos(point.lower_95, "y", true));
-          context.lineTo(x, u.valToPos(point.upper_95, "y", true));
+          context.moveTo(spot.x, spot.low);
+          context.lineTo(spot.x, spot.high);
           context.stroke();
+          context.beginPath();
+          symbols[number](context, spot.x, spot.y, 4 * devicePixelRatio);
+          context.fill();
         }
         context.restore();
       }],
@@ -76,7 +99,8 @@
     plot = new uPlot({
       width: target.clientWidth,
       height: 280,
-      cursor: { drag: { x: false, y: false } },
+      cursor: { drag: { x: false, y: false }, points: { show: false } },
+      legend: { markers: { show: false } },
       scales: { x: { time: false, range: [-0.5, entries.length - 0.5] }, y: { range: [0, 1] } },
       axes: [
         { stroke: ink, grid, ticks: grid, splits: () => entries.map((_, number) => number),
@@ -87,18 +111,18 @@
         { label: "Test", value: (_u, value) => (value === null ? "–" : `entry ${entries[value]}`) },
         ...series.map((each, number) => ({
           label: each.label,
-          stroke: colour(`--chart-${number + 1}`),
-          width: 1.5,
-          dash: [[], [8, 4], [2, 4], [10, 4, 2, 4]][number],
-          points: { show: true, size: 8, fill: colour(`--chart-${number + 1}`) },
+          paths: () => null, // `marks` draws them
+          points: { show: false },
           value: (_u, value, _s, index) => {
             const point = index === null ? undefined : points[number].get(index);
             return point ? `${point.matches} of ${point.n} (${percent(point.lower_95)} to ${percent(point.upper_95)})` : percent(value);
           },
         })),
       ],
-      plugins: [...series.map((_, number) => bounds(number)), limitLine],
+      plugins: [...series.map((_, number) => marks(number)), limitLine],
     }, [entries.map((_, number) => number), ...series.map((each) => column(each, (point) => point.rate))], target);
+    const labels = [...target.querySelectorAll(".u-legend .u-series th")].slice(1); // the first is the test's
+    labels.forEach((each, number) => each.prepend(legend.children[number].querySelector("svg").cloneNode(true)));
   };
 
   target.hidden = false;

@@ -6,15 +6,30 @@ import json
 from typing import Any
 
 import pytest
-from builders import AFTER, MemoryLog, Removal, make_certificate, make_keys, outcomes
-from fixtures.extended import KEYS, ExtendedRemoval, WitnessedLog, edit, make_status, policy_of
+from builders import AFTER, MemoryLog, Removal, make_certificate, make_key, make_keys, outcomes
+from fixtures.extended import (
+    KEYS,
+    ExtendedRemoval,
+    WitnessedLog,
+    change_record_key,
+    edit,
+    make_status,
+    policy_of,
+)
 from fixtures.timestamping import LocalAuthority, moment
 
 from ireu_governance.core.certificate import verify_certificate
-from ireu_governance.core.certificate_document import Certificate, parse_certificate, stamp_certificate
+from ireu_governance.core.certificate_document import (
+    Certificate,
+    parse_certificate,
+    seal_certificate,
+    stamp_certificate,
+)
 from ireu_governance.core.certificate_trust import CertificateReport
 from ireu_governance.core.certificate_wording import DOES_NOT_CLAIM, SAYS, wording
 from ireu_governance.core.errors import ErrorCode, InputError
+from ireu_governance.core.key_change import KeyFileChange
+from ireu_governance.core.keys import KeyFile, PrivateKey, Role
 from ireu_governance.core.status import CertificateStatus, StatusEntry
 from ireu_governance.core.verdict import Verdict
 from ireu_governance.ledger.stamps import obtain_token
@@ -202,6 +217,55 @@ def test_stamp_of_something_else_is_refused(authority: LocalAuthority) -> None:
     data = made.sealed(stamped=True)
     other = stamp_certificate(data, [obtain_token(authority, b"something else")], made.log.keys.record)
     assert "something else" in only_failed(verify(other, tsa_roots=authority.roots), "trusted-time")
+
+
+# Stamps that were added after the record key was exchanged.
+
+
+def later_keys(*, from_size: int) -> tuple[KeyFile, PrivateKey]:
+    """The next key file and its record key, which counts only from a size above every certificate's here."""
+    return change_record_key(KEYS, from_size=from_size)
+
+
+def stamped_again(data: bytes, authority: LocalAuthority, record: PrivateKey) -> bytes:
+    return stamp_certificate(data, [obtain_token(authority, parse_certificate(data).unstamped_bytes())], record)
+
+
+def test_stamp_that_a_later_record_key_added_counts(authority: LocalAuthority) -> None:
+    data, (key_file, record) = ExtendedRemoval().stamped(authority), later_keys(from_size=100)
+    assert verify_certificate(data, key_file=key_file).verdict is Verdict.HOLDS
+    again = stamped_again(data, authority, record)
+    report = verify_certificate(again, key_file=key_file, tsa_roots=authority.roots)
+    assert report.verdict is Verdict.HOLDS
+    assert "first of 2 stamps" in reason(report, "trusted-time")
+
+
+def test_reader_without_the_later_key_is_told_what_to_get(authority: LocalAuthority) -> None:
+    data, (_, record) = ExtendedRemoval().stamped(authority), later_keys(from_size=100)
+    again = stamped_again(data, authority, record)
+    report = verify(again)
+    assert "stamps are signed by no key" in only_failed(report, "certificate-signature")
+    assert "newest one" in report.failed()[0].hint
+
+
+@pytest.mark.parametrize(("given_up_from", "failing"), [(101, []), (100, ["certificate-signature"])])
+def test_later_key_that_never_counted_may_not_add_stamps(
+    authority: LocalAuthority, given_up_from: int, failing: list[str]
+) -> None:
+    data, (key_file, record) = ExtendedRemoval().stamped(authority), later_keys(from_size=100)
+    third = make_key("third record key").public_key
+    change = KeyFileChange(key_file).add(third, Role.RECORD, valid_from=moment(-45), valid_from_size=given_up_from)
+    change = change.revoke(record.public_key.key_id, from_size=given_up_from)
+    revoked = change.propose(issued_at=moment(-40)).sign(KEYS.root).finish()
+    again = stamped_again(data, authority, record)
+    assert [each.name for each in verify_certificate(again, key_file=revoked).failed()] == failing
+
+
+def test_later_record_key_may_sign_stamps_and_not_the_certificate() -> None:
+    key_file, record = later_keys(from_size=100)
+    data = seal_certificate(ExtendedRemoval().removal.body(), record)
+    report = verify_certificate(data, key_file=key_file)
+    assert "counts only from entry 100 on" in reason(report, "certificate-signature")
 
 
 def test_first_of_several_stamps_counts(authority: LocalAuthority) -> None:

@@ -100,6 +100,7 @@ def test_no_probes_leave_everything_open() -> None:
         ([score(matches=0, n=64)], 0.95, V.HOLDS),
         ([score(matches=0, n=16)], 0.9, V.HOLDS),
         ([score(matches=6, n=64)], 0.95, V.HOLDS),  # 9.4 %: below the limit of 10 %
+        ([score(matches=6, n=60)], 0.95, V.HOLDS),  # the limit itself is permitted
         ([score(matches=7, n=64)], 0.95, V.INCONCLUSIVE),  # 10.9 %, but the lower bound is 4.5 %
         ([score(matches=16, n=64)], 0.95, V.RESURFACED),  # 25 %, lower bound 15 %
         ([score(matches=64, n=64)], 0.95, V.RESURFACED),
@@ -117,6 +118,13 @@ def test_no_probes_leave_everything_open() -> None:
 )
 def test_verdict_follows_from_the_figures(scores: list[Score], similarity: float | None, verdict: V) -> None:
     assert decide_case(PLAN, scores, similarity) is verdict
+
+
+def test_bound_that_is_the_limit_itself_is_not_above_it() -> None:
+    found = score(matches=7, n=64)
+    assert found.matches is not None
+    plan = Plan.model_validate(make_plan(make_test(max_match_rate=found.matches.lower_95)), strict=False)
+    assert decide_case(plan, [found], 0.95) is V.INCONCLUSIVE
 
 
 def test_every_planned_test_counts() -> None:

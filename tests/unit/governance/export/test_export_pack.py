@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -119,6 +120,16 @@ def test_read_me_names_commands_that_fit(packed: Packed) -> None:
     assert packed.recorded.case_id in text
     assert packed.pack.certificates[0].name in text
     assert "ireu certificate verify-pack case.zip --key keys.json" in text
+
+
+def test_read_me_tells_of_what_is_in_the_pack_and_of_nothing_else(packed: Packed) -> None:
+    def told(files: dict[str, bytes]) -> set[str]:
+        names = re.findall(r"^  ([a-z./]+) {2,}\S", files["README.txt"].decode(), re.MULTILINE)
+        return set(names)
+
+    whole = {"certificates/", "entries/", "checkpoint", "keys.json", "status.json", "model.pub.pem", "manifest.json"}
+    assert told(packed.files) == whole
+    assert told(read_archive(build(packed.recorded, documents={}).data)) == whole - {"status.json", "model.pub.pem"}
 
 
 def test_proofs_in_a_pack_are_ordinary_log_proofs(packed: Packed) -> None:

@@ -310,7 +310,7 @@ def test_an_empty_ledger_has_nothing_to_test_against(tmp_path: Path) -> None:
     assert "no removal yet" in office.queue.get(job).failure.detail
 
 
-def test_an_exchanged_encoder_ends_a_job_that_another_worker_began(office: Office) -> None:
+def test_what_was_looked_at_is_not_compared_with_another_encoder(office: Office) -> None:
     from ireu_governance.core.errors import EncoderError
     from ireu_governance.jobs.findings import Looked
     from ireu_governance.jobs.tester import Identified

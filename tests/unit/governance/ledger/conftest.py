@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fixtures.erasures import answered, case_id, desk
+from fixtures.monitored import lied, shown
 from fixtures.postgres import each_database, postgres, sqlite_only
 
 sys.path.append(str(Path(__file__).parents[3] / "scenario"))  # for the ledger simulator
@@ -15,7 +17,19 @@ from ledger_simulator import LedgerSimulator
 
 from ireu_governance.ledger.append import Ledger
 
-__all__ = ["each_database", "filled", "ledger", "postgres", "simulator", "sqlite_only"]
+__all__ = [
+    "answered",
+    "case_id",
+    "desk",
+    "each_database",
+    "filled",
+    "ledger",
+    "lied",
+    "postgres",
+    "shown",
+    "simulator",
+    "sqlite_only",
+]
 
 
 @pytest.fixture

@@ -36,6 +36,15 @@ def test_every_entry_is_proven_in_every_checkpoint_that_covers_it(filled: Ledger
                 )
 
 
+def test_only_entry_of_a_log_is_proven(simulator: LedgerSimulator) -> None:
+    simulator.append()
+    simulator.publish()
+    with simulator.open() as ledger:
+        proof = ledger.prove_inclusion(0)
+        assert (proof.index, proof.hashes) == (0, ())
+        assert ledger.head().root == merkle.leaf_hash(ledger.entry(0).envelope)
+
+
 def test_latest_checkpoint_is_proven_against_unless_told_otherwise(filled: LedgerSimulator) -> None:
     with filled.open() as ledger:
         assert ledger.prove_inclusion(3) == ledger.prove_inclusion(3, 30)

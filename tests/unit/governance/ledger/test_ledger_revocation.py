@@ -8,7 +8,7 @@ from typing import Any
 
 import builders
 import pytest
-from builders import AFTER, BEFORE, make_cases, make_removal, make_request, make_score, make_verification
+from builders import AFTER, BEFORE, OTHER, make_cases, make_removal, make_request, make_score, make_verification
 from fixtures.extended import Named
 from fixtures.timestamping import LocalAuthority, moment
 from ledger_simulator import LedgerSimulator
@@ -152,6 +152,62 @@ def test_supersession_of_other_removals_and_logs_is_left_alone(removed: LedgerSi
     other = parse_certificate(builders.make_certificate()[0])
     with removed.open() as ledger:
         assert supersede(ledger, [other], by=mine, signer=removed.keys.record) == []
+
+
+def remove_again(simulator: LedgerSimulator, *, before: Any = BEFORE, cases: Any = None) -> int:
+    """Record another removal of the same case; return its entry."""
+    cases = cases or make_cases((CASE,))
+    names = tuple(each["case_id"] for each in cases)
+    with simulator.open() as ledger:
+        seq = ledger.head().size
+    simulator.append(draft("removal-request", make_request(cases=cases), before))
+    simulator.append(draft("removal", make_removal(seq, cases=cases, encoder_before={"sha256": before.digest})))
+    simulator.append(draft("verification", make_verification(seq + 1, names)))
+    simulator.publish()
+    return seq + 1
+
+
+def superseded_by(simulator: LedgerSimulator, newer: bytes, older: bytes) -> bool:
+    with simulator.open() as ledger:
+        by = parse_certificate(newer)
+        return bool(supersede(ledger, [parse_certificate(older)], by=by, signer=simulator.keys.record))
+
+
+def test_certificate_of_a_removal_that_was_made_once_more_is_superseded(removed: LedgerSimulator) -> None:
+    first = certify(removed)
+    second = certify(removed, removal_seq=remove_again(removed))
+    assert not superseded_by(removed, first, second), "the earlier removal is not the newer one"
+    assert superseded_by(removed, second, first)
+    found = status_of(removed).find(parse_certificate(first).certificate.id, moment(2))
+    assert found is not None
+    assert (found.status, found.replaced_by) == ("superseded", parse_certificate(second).certificate.id)
+    assert removed.audit().findings == ()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"before": OTHER},
+        {"cases": make_cases((CASE, "9" * 32))},
+        {"cases": ({"case_id": CASE, "commitment": "7" * 64},)},
+    ],
+    ids=["another encoder", "more people", "other evidence"],
+)
+def test_certificate_of_another_removal_of_the_case_stays(removed: LedgerSimulator, changes: dict[str, Any]) -> None:
+    first = certify(removed)
+    second = certify(removed, removal_seq=remove_again(removed, **changes))
+    assert not superseded_by(removed, second, first)
+
+
+def test_history_ends_where_another_removal_answered_the_request(removed: LedgerSimulator) -> None:
+    for each in (step("received", due_at=moment(999)), step("accepted"), step("done", removal_seq=1)):
+        removed.append(each)
+    removed.append(step("informed", recipients=2))
+    again = remove_again(removed)
+    for removal, steps in ((1, 4), (again, 2)):
+        data = certify(removed, removal_seq=removal)
+        assert len(parse_certificate(data).certificate.history or ()) == steps
+        assert verify_certificate(data, key_file=removed.keys.key_file).verdict is Verdict.HOLDS
 
 
 def test_list_takes_account_of_published_entries_only(removed: LedgerSimulator) -> None:

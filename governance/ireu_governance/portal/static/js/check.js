@@ -184,7 +184,8 @@ async function check(file) {
     checkTable(checks),
   );
   const passed = new Set(report.checks.filter((each) => each.outcome === "passed").map((each) => each.name));
-  if (certificate !== null && passed.has("record-signature") && passed.has("certificate-signature")) {
+  // Only where these held are the three entries of the kinds that the facts are read from.
+  if (certificate !== null && passed.has("position") && passed.has("certificate-signature")) {
     const { says, does_not_claim: limits } = certificate.body;
     parts.push(make("h2", "What is in it"), factList(contentFacts(certificate)));
     parts.push(make("div", [sentences("What the certificate says", says), sentences("What it does not say", limits)], { class: "pair" }));

@@ -13,11 +13,14 @@ import { parseCheckpoint, parseNote, parseProof, verifiedCheckpoint } from "./no
 import { secondsBetween } from "./shapes.js";
 import { readStatement } from "./statement.js";
 import { checkBinding, checkHistory, checkPlan, checkTime, checkVerdict, tellStory } from "./story.js";
-import { count, quoted, span } from "./words.js";
+import { count, escapeForeign, quoted, span } from "./words.js";
 
 const FIRST_PREV = "0".repeat(64);
 const CLOCK_TOLERANCE_S = 300;
 const LATEST = "Fetch the latest status list of this log.";
+
+const NEWER_KEYS =
+  "Stamps may be newer than your key file: get the organisation's newest one and verify again.";
 
 function notMade(reason, hint = "") {
   return { reason, decided: false, required: false, hint };
@@ -104,11 +107,14 @@ export class CertificateChecks {
     const [signature] = this.certificate.document.signatures;
     const known = new Map(this.keys.keys("record").map((key) => [key.keyId, key]));
     this.keys.expectValid(signature.keyid, this.claimedSize, this.body.issued_at);
+    const overStamps = this.certificate.document.timestamps_signature;
+    // Stamps are added years later too, by the record key of then.
+    if (overStamps !== undefined) this.keys.expectValidLater(overStamps.keyid, this.claimedSize);
     for (const [each, message, what] of await this.certificate.signedParts()) {
-      this.keys.expectValid(each.keyid, this.claimedSize);
       const pair = [each.keyid, decodeBase64(each.sig, "certificate's signature")];
       if (!(await countSigners([pair], message, known))) {
-        refuse(`The ${what} signed by no key that may sign certificates of this log.`);
+        const hint = each === overStamps ? NEWER_KEYS : "";
+        refuse(`The ${what} signed by no key that may sign certificates of this log.`, { hint });
       }
     }
     return { reason: `The certificate is signed by record key ${signature.keyid.slice(0, 16)}….` };
@@ -247,7 +253,7 @@ export class CertificateChecks {
     }
     const names = await policy.require(this.entries[0].proof.checkpoint);
     if (!names.length) return { reason: "Your policy asks for no witness, and none that it knows has cosigned." };
-    const shown = names.slice(0, 5).map((name) => quoted(name).slice(1, -1)).join(", ") + (names.length > 5 ? ", …" : "");
+    const shown = names.slice(0, 5).map(escapeForeign).join(", ") + (names.length > 5 ? ", …" : "");
     const seen = names.length === 1 ? "1 witness" : `${names.length} witnesses`;
     return { reason: `The checkpoint is cosigned as your policy asks, by ${seen}: ${shown}.` };
   }

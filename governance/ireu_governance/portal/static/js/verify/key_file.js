@@ -188,6 +188,14 @@ export class KeyFile {
     }
   }
 
+  /** Refuse a key that counts neither at a size nor at any later one. */
+  expectValidLater(keyId, size) {
+    const entry = this.document.signed.keys.find((each) => each.key_id === keyId);
+    if (entry === undefined) return;
+    const first = entry.valid_from_size ?? 0;
+    this.expectValid(keyId, first > size ? first : size);
+  }
+
   /** Return whether another key file is an earlier version of this one. */
   async endorses(older) {
     if (older.origin !== this.origin || older.version >= this.version) return false;

@@ -14,7 +14,7 @@ const MAX_PROOF_HASHES = 63;
 const DASH = "\u2014 ";
 const HEADER = "c2sp.org/tlog-proof@v1";
 const CONTROL = /[\u0000-\u0009\u000b-\u001f]/;
-const UNNAMEABLE = /[\p{White_Space}+\u0000-\u0020\u007f]/u;
+const UNNAMEABLE = /[\p{White_Space}+\u0000-\u0020\u007f\ud800-\udfff]/u;
 const DECIMAL = /^(?:0|[1-9][0-9]{0,18})$/;
 
 /** The types of signatures under notes, by their identifier byte. */

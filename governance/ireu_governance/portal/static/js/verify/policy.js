@@ -5,7 +5,7 @@ import { PublicKey } from "./ed25519.js";
 import { InputError, refuse } from "./errors.js";
 import { MlDsaPublicKey } from "./mldsa.js";
 import { KIND, namedKey, parseCheckpoint, parseDecimal, parseNote, verifySignatures } from "./note.js";
-import { quoted } from "./words.js";
+import { escapeForeign, quoted } from "./words.js";
 
 const MAX_BYTES = 512 * 1024;
 const MAX_LINES_OF_A_KIND = 100;
@@ -14,6 +14,28 @@ const WITNESS_KINDS = [KIND.COSIGNATURE, KIND.ML_DSA_44];
 const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f]/;
 
 const shown = (name) => quoted([...name].slice(0, 100).join(""));
+const escaped = (name) => escapeForeign([...name].slice(0, 100).join(""));
+
+/** Return the text of any bytes: one that belongs to no character becomes half of one, so that names stay apart. */
+function decodeBytes(data) {
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  const decode = (...range) => {
+    try {
+      return decoder.decode(data.subarray(...range));
+    } catch {
+      return null;
+    }
+  };
+  const whole = decode();
+  if (whole !== null) return whole;
+  let text = "";
+  for (let at = 0; at < data.length; ) {
+    const size = data[at] < 0x80 ? 1 : [2, 3, 4].find((each) => decode(at, at + each) !== null);
+    text += size === undefined ? String.fromCharCode(0xdc00 + data[at]) : decode(at, at + size);
+    at += size ?? 1;
+  }
+  return text;
+}
 
 async function readVerifierKey(text) {
   const [name, hash, ...rest] = text.split("+");
@@ -45,7 +67,7 @@ export class Policy {
   /** Read a policy file; what stands on a line is used only below it. */
   static async fromBytes(data) {
     if (data.length > MAX_BYTES) throw new InputError("The policy is too large.", { code: "input-too-large" });
-    const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(data);
+    const text = decodeBytes(data);
     if (countCharacters(text) > MAX_BYTES) throw new InputError("The policy is too large.");
     if (CONTROL.test(text)) throw new InputError("The policy holds control characters.");
     if (!text.endsWith("\n")) {
@@ -145,14 +167,15 @@ export class Policy {
     if (this.logs.length) {
       const own = this.logs.filter((each) => each.name === checkpoint.origin);
       if (!(await verifySignatures(note, checkpoint, own)).size) {
-        refuse(`The checkpoint of ${quoted(checkpoint.origin.slice(0, 200))} is signed by no log of the policy.`);
+        const origin = [...checkpoint.origin].slice(0, 200).join("");
+        refuse(`The checkpoint of ${quoted(origin)} is signed by no log of the policy.`);
       }
     }
     const signed = await verifySignatures(note, checkpoint, [...this.witnesses.values()]);
     const names = [...this.witnesses].filter(([, key]) => signed.has(key)).map(([name]) => name);
     if (this.quorum !== "none" && !this.isMet(this.quorum, new Set(names))) {
-      const who = names.length ? names.join(", ") : "no witness of the policy";
-      refuse(`The checkpoint is cosigned by ${who}, which is not the quorum '${this.quorum}'.`, {
+      const who = names.length ? names.map(escaped).join(", ") : "no witness of the policy";
+      refuse(`The checkpoint is cosigned by ${who}, which is not the quorum '${escaped(this.quorum)}'.`, {
         hint: "Ask for a checkpoint with more cosignatures; without them others may be shown another log.",
       });
     }

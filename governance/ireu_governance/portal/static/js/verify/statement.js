@@ -4,7 +4,7 @@ import { equalBytes, encodeUtf8 } from "./bytes.js";
 import { InputError } from "./errors.js";
 import { canonicalText, parseJson } from "./json.js";
 import {
-  anyObject, cosine, expectShape, integer, list, mapping, number128, object, oneOf, optional, orNull, rate, real,
+  anyObject, cosine, expectShape, integer, isObject, list, mapping, number128, object, oneOf, optional, orNull, rate, real,
   sha256Text, text, time, token, truth,
 } from "./shapes.js";
 
@@ -223,6 +223,9 @@ export function readStatement(data) {
   const value = parseJson(data, { what: "statement" });
   if (!equalBytes(encodeUtf8(canonicalText(value)), data)) {
     throw new InputError("The statement is not in canonical JSON form (RFC 8785).");
+  }
+  if (!isObject(value) || !("_type" in value && "predicateType" in value)) {
+    throw new InputError("The statement has no _type or no predicateType.");
   }
   expectShape(STATEMENT, value, "statement");
   const { kind } = value.predicate;

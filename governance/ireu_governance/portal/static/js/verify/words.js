@@ -31,6 +31,11 @@ export function quoted(text) {
   return mark + result + mark;
 }
 
+/** Return text with everything beyond ASCII escaped, as Python's "backslashreplace" does. */
+export function escapeForeign(text) {
+  return text.replace(/[^\u0000-\u007f]/gu, (each) => quoted(each).slice(1, -1));
+}
+
 export function count(number, one, many = `${one}s`) {
   return `${number} ${number === 1 ? one : many}`;
 }
