@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -19,8 +20,11 @@ from joserfc import jwt
 from joserfc.jwk import OKPKey
 from joserfc.jws import JWSRegistry
 
-from ireu_governance.core.errors import ServiceError
-from ireu_governance.portal.provider import ask_for_tokens
+from ireu_governance.api.oidc import KeySource, TokenVerifier
+from ireu_governance.core.errors import ErrorCode, ServiceError
+from ireu_governance.portal.provider import Provider, ask_for_tokens
+from ireu_governance.service.sessions import PendingSignIn
+from ireu_governance.service.settings import ServiceSettings
 
 KEY = OKPKey.generate_key("Ed25519", {"kid": "one", "use": "sig"})
 OTHER = OKPKey.generate_key("Ed25519", {"kid": "one", "use": "sig"})
@@ -133,6 +137,40 @@ def test_account_with_a_role_opens_the_page_that_was_wanted(federated: Scene, pr
         assert form["grant_type"] == "authorization_code"
         assert base64.b64decode(provider.authorisation.removeprefix("Basic ")) == b"portal:s3cret%2F"
     assert b"jane@example.org" not in (federated.context.workspace.root / "service.db").read_bytes()
+
+
+def test_provider_that_does_not_answer_is_not_asked_by_everybody_who_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    at = 0.0
+
+    def fetch(address: str) -> bytes:
+        asked.append(address)
+        if at < 100:
+            raise ServiceError("It does not answer.", code=ErrorCode.SERVICE_UNAVAILABLE)
+        places = {name: f"https://id.example.org/{name}" for name in ("authorization_endpoint", "token_endpoint")}
+        return json.dumps({"issuer": "https://id.example.org", **places}).encode()
+
+    monkeypatch.setattr("ireu_governance.portal.provider.monotonic", lambda: at)
+    settings = ServiceSettings(
+        oidc_issuer="https://id.example.org",
+        oidc_client_id=CLIENT,
+        oidc_audience="api",
+        oidc_jwks="https://id.example.org/keys",
+        public_url="https://portal.example.org",
+    )
+    source = KeySource("https://id.example.org/keys", folder=tmp_path)
+    provider = Provider(
+        settings, TokenVerifier(settings, source, clock=lambda: datetime.now(UTC)), folder=tmp_path, fetch=fetch
+    )
+    pending = PendingSignIn(state="s", nonce="n", verifier="v", back="/")
+    for at, number in ((0.0, 1), (9.9, 1), (10.1, 2), (15.0, 2)):
+        with pytest.raises(ServiceError, match="It does not answer"):
+            provider.begin(pending)
+        assert len(asked) == number
+    at = 100.0
+    assert provider.begin(pending).startswith("https://id.example.org/authorization_endpoint?")
 
 
 def test_answer_counts_once(federated: Scene, provider: IdentityProvider) -> None:

@@ -20,6 +20,7 @@ from ireu_governance.__about__ import __version__
 from ireu_governance.api import docs
 from ireu_governance.api.context import Context
 from ireu_governance.api.gate import BodyLimits, Gate
+from ireu_governance.api.head_requests import HeadRequests
 from ireu_governance.api.headers import SecurityHeaders
 from ireu_governance.api.observability import Metrics, Observer
 from ireu_governance.api.oidc import KeySource, TokenVerifier
@@ -124,6 +125,7 @@ def create_app(
     app.add_middleware(Gate, context=context)
     app.add_middleware(BodyLimits, context=context)
     app.add_middleware(SecurityHeaders, context=context)
+    app.add_middleware(HeadRequests)
     app.add_middleware(Observer, metrics=context.metrics)
     return app
 

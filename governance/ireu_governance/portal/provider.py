@@ -30,6 +30,7 @@ CALLBACK: Final = "/sign-in/oidc/callback"
 _MAX_BYTES: Final = 256 * 1024
 _TIMEOUT_S: Final = 10.0
 _KEPT_S: Final = 3600.0
+_AGAIN_S: Final = 10.0  # after a failure: while it lasts, whoever wants to sign in is told so without waiting
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Provider:
         self._fetch = fetch or fetch_keys
         self._ask = ask or ask_for_tokens
         self._known: tuple[float, _Addresses] | None = None
+        self._failed: tuple[float, ServiceError] | None = None
 
     def begin(self, pending: PendingSignIn) -> str:
         """Return the address at the provider to which somebody is sent.
@@ -153,6 +155,18 @@ class Provider:
     def _addresses(self) -> _Addresses:
         if self._known is not None and monotonic() < self._known[0]:
             return self._known[1]
+        if self._failed is not None and monotonic() < self._failed[0]:
+            error = self._failed[1]
+            raise ServiceError(error.message, hint=error.hint, code=error.code)
+        try:
+            found = self._ask_for_addresses()
+        except ServiceError as error:
+            self._failed = monotonic() + _AGAIN_S, error
+            raise
+        self._known = monotonic() + _KEPT_S, found
+        return found
+
+    def _ask_for_addresses(self) -> _Addresses:
         issuer = self._settings.oidc_issuer or ""
         try:
             document = json.loads(self._fetch(f"{issuer}/.well-known/openid-configuration"))
@@ -166,7 +180,6 @@ class Provider:
         schemes = ("https://",) if issuer.startswith("https://") else ("https://", "http://")
         if not found.authorisation.startswith(schemes) or not found.token.startswith(schemes):
             raise _unusable("it names addresses without https")
-        self._known = monotonic() + _KEPT_S, found
         return found
 
 
