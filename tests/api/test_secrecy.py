@@ -382,8 +382,8 @@ class House(RuleBasedStateMachine):
 
 TestHouse = House.TestCase
 TestHouse.settings = settings(
-    max_examples=8,
-    stateful_step_count=20,
+    max_examples=5,
+    stateful_step_count=18,
     derandomize=True,
     deadline=None,
     database=None,

@@ -229,11 +229,12 @@ def test_encoder_that_cannot_be_written_leaves_no_folder_and_can_be_resumed(
     assert resumed.artifact.digest == whole.artifact.digest
 
 
-def test_case_id_that_has_evidence_is_refused_and_the_evidence_stays(place: Place, whole: RemovalResult) -> None:
+def test_case_id_that_has_other_evidence_is_refused_and_the_evidence_stays(place: Place, whole: RemovalResult) -> None:
     case_id = whole.case_ids[0]
     before = place.entries()
     with pytest.raises(InputError) as caught:
-        unlearn(place.workspace, replace(place.order, case_id=case_id))
+        unlearn(place.workspace, replace(place.order, case_id=case_id, settings={**place.order.settings, "seed": 5}))
+    assert "differs from it in: --seed" in caught.value.message
     assert case_id in caught.value.message
     assert place.entries() == before
     with place.workspace.open_vault() as vault:

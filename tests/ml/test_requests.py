@@ -206,7 +206,7 @@ def test_after_the_erasure_nothing_can_be_tested_and_all_proofs_hold(
         assert not any(needle in content for needle in needles), path
     with pytest.raises(InputError) as caught:
         prepare(workspace, answered.order)
-    assert caught.value.code is ErrorCode.REQUEST_OUT_OF_ORDER
+    assert caught.value.code is ErrorCode.EVIDENCE_ERASED
 
 
 def test_erased_panel_ends_the_tests_of_its_cases_too(answered: Answered, ireu: Ireu, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ from ireu_governance.witness.publishing import load_policy
 
 SURROUNDINGS = dict(os.environ)
 STEPS = int(SURROUNDINGS.get("IREU_TEST_STEPS", "16"))
-HISTORIES = int(SURROUNDINGS.get("IREU_TEST_HISTORIES", "6"))
+HISTORIES = int(SURROUNDINGS.get("IREU_TEST_HISTORIES", "4"))
 
 numbers = st.integers(0, 10_000)
 verdicts = st.sampled_from(["holds", "holds", "holds", "resurfaced"])
