@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from fixtures.browser import listening
-from fixtures.portal import CASES, RUN, Scene, Visit, make_scene
+from fixtures.portal import CASES, RUN, Scene, Visit, copy_scene
 from fixtures.retests import MemoryQueue
 from fixtures.service import GENEROUS
 
@@ -46,9 +45,7 @@ def working(workspace: Workspace) -> Iterator[None]:
 
 @pytest.fixture
 def portal(tmp_path: Path, template: Path) -> Iterator[Scene]:
-    if not template.exists():
-        make_scene(template)
-    shutil.copytree(template, tmp_path / "workspace")
+    copy_scene(template, tmp_path / "workspace")
     workspace = Workspace(tmp_path / "workspace")
     settings = ServiceSettings(**GENEROUS)
     app = create_app(workspace, settings=settings, queue=DbosQueue.open(workspace, polling_s=0.05))
