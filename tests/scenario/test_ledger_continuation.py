@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from builders import make_key, make_keys
+from fixtures.published_ledger import SIZE, change_subject
 from ledger_simulator import STRANGER, LedgerSimulator, make_draft
 
 from ireu_governance.core import merkle
 from ireu_governance.core.errors import LedgerError, LedgerRefusedError
-
-SIZE = 13
-PUBLISHED = (5, 9, 13)
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory, each_database: str) -> LedgerSimulator:
-    return LedgerSimulator.build(tmp_path_factory.mktemp("ledger") / "it", SIZE, published=PUBLISHED)
-
-
-@pytest.fixture
-def ledger(template: LedgerSimulator, tmp_path: Path) -> LedgerSimulator:
-    return template.copy(tmp_path / "copy")
-
-
-def change_subject(statement: Any) -> None:
-    statement["subject"][0]["digest"]["sha256"] = "cd" * 32
 
 
 class TestAppendRefuses:

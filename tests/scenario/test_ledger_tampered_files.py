@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from builders import make_keys
+from fixtures.published_ledger import PUBLISHED, SIZE, change_subject
 from ledger_simulator import LedgerSimulator, make_draft
 
 from ireu_governance.core import merkle
@@ -17,23 +18,6 @@ from ireu_governance.core.errors import ErrorCode, LedgerError
 from ireu_governance.ledger import database
 from ireu_governance.ledger.audit import audit
 from ireu_governance.ledger.findings import FindingKind
-
-SIZE = 13
-PUBLISHED = (5, 9, 13)
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory, each_database: str) -> LedgerSimulator:
-    return LedgerSimulator.build(tmp_path_factory.mktemp("ledger") / "it", SIZE, published=PUBLISHED)
-
-
-@pytest.fixture
-def ledger(template: LedgerSimulator, tmp_path: Path) -> LedgerSimulator:
-    return template.copy(tmp_path / "copy")
-
-
-def change_subject(statement: Any) -> None:
-    statement["subject"][0]["digest"]["sha256"] = "cd" * 32
 
 
 class TestDatabase:

@@ -11,24 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures.published_ledger import PUBLISHED, SIZE, change_subject
 from ledger_simulator import STRANGER, LedgerSimulator, make_draft
 
 from ireu_governance.core import merkle
 from ireu_governance.core.verdict import Verdict
 from ireu_governance.ledger.findings import FindingKind
-
-SIZE = 13
-PUBLISHED = (5, 9, 13)
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory, each_database: str) -> LedgerSimulator:
-    return LedgerSimulator.build(tmp_path_factory.mktemp("ledger") / "it", SIZE, published=PUBLISHED)
-
-
-@pytest.fixture
-def ledger(template: LedgerSimulator, tmp_path: Path) -> LedgerSimulator:
-    return template.copy(tmp_path / "copy")
 
 
 def change_score(statement: Any) -> None:
@@ -37,10 +25,6 @@ def change_score(statement: Any) -> None:
 
 def change_commitment(statement: Any) -> None:
     statement["predicate"]["cases"][0]["commitment"] = "ef" * 32
-
-
-def change_subject(statement: Any) -> None:
-    statement["subject"][0]["digest"]["sha256"] = "cd" * 32
 
 
 class TestUntouched:
