@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# Before torch is imported: the tests run beside each other, and equal sums need equal threads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Nobody is told about test runs, nothing is fetched, and the developer's own settings stay out.
+for _name in [
+    each for each in os.environ if each.startswith(("MLFLOW_", "IREU_")) and not each.startswith("IREU_TEST_")
+]:
+    del os.environ[_name]
+os.environ.update({"MLFLOW_DISABLE_TELEMETRY": "true", "HF_HUB_OFFLINE": "1"})
 
 # No deadline: a busy machine is no bug. The same examples each time: a red run can be repeated.
 settings.register_profile("ireu", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

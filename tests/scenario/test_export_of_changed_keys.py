@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -17,9 +16,7 @@ from ireu_governance.export.pack_verification import verify_pack
 
 
 @pytest.fixture
-def organisation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Organisation:
-    for name in [each for each in os.environ if each.startswith("IREU_")]:
-        monkeypatch.delenv(name)
+def organisation(tmp_path: Path) -> Organisation:
     organisation = Organisation.make(tmp_path / "organisation")
     assert organisation.receive()
     assert organisation.carry_out(organisation.cases[0])

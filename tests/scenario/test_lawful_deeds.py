@@ -43,9 +43,8 @@ from ireu_governance.ledger.stamps import stamp_verifier
 from ireu_governance.log_places import open_log
 from ireu_governance.witness.publishing import load_policy
 
-SURROUNDINGS = dict(os.environ)
-STEPS = int(SURROUNDINGS.get("IREU_TEST_STEPS", "16"))
-HISTORIES = int(SURROUNDINGS.get("IREU_TEST_HISTORIES", "4"))
+STEPS = int(os.environ.get("IREU_TEST_STEPS", "16"))
+HISTORIES = int(os.environ.get("IREU_TEST_HISTORIES", "4"))
 
 numbers = st.integers(0, 10_000)
 verdicts = st.sampled_from(["holds", "holds", "holds", "resurfaced"])
@@ -345,9 +344,7 @@ def still_counts(certificate: IssuedCertificate, keys: KeyFile) -> bool:
 
 
 @pytest.fixture
-def template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Organisation:
-    for name in [each for each in os.environ if each.startswith("IREU_")]:
-        monkeypatch.delenv(name)
+def template(tmp_path: Path) -> Organisation:
     LawfulDeeds.template = Organisation.make(tmp_path / "template")
     return LawfulDeeds.template
 
@@ -358,6 +355,6 @@ def test_any_order_of_lawful_deeds_gives_a_ledger_that_holds(template: Organisat
         max_examples=HISTORIES,
         stateful_step_count=STEPS,
         phases=[Phase.generate],
-        derandomize="IREU_TEST_HISTORIES" not in SURROUNDINGS,
+        derandomize="IREU_TEST_HISTORIES" not in os.environ,
     )
     run_state_machine_as_test(LawfulDeeds, settings=options)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,12 +39,6 @@ from ireu_governance.rotation import KeyRequest, rotate
 from ireu_governance.workspace import Workspace
 
 CASE = "cd" * 16
-
-
-@pytest.fixture(autouse=True)
-def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [each for each in os.environ if each.startswith("IREU_")]:
-        monkeypatch.delenv(name)
 
 
 @pytest.fixture

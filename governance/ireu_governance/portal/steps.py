@@ -93,7 +93,7 @@ STEPS: Final = {
             "certificate",
             "Issue a certificate",
             "A certificate is made of the latest removal and the latest test of the encoder that it made, signed, and"
-            " kept here. An older one of the same removal is recorded as superseded. Only tests that hold are"
+            " kept here. An older one of the same case is recorded as superseded. Only tests that hold are"
             " certified.",
             Scope.WRITE,
             is_final=True,

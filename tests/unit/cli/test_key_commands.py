@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,6 @@ from ireu_governance.core.keys import Role
 from ireu_governance.core.statement import Draft
 from ireu_governance.keystore import load_key_file
 from ireu_governance.workspace import Workspace
-
-
-@pytest.fixture(autouse=True)
-def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [each for each in os.environ if each.startswith("IREU_")]:
-        monkeypatch.delenv(name)
 
 
 @pytest.fixture

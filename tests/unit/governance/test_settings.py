@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from pathlib import Path
 
@@ -10,12 +9,6 @@ import pytest
 
 from ireu_governance.core.errors import ConfigError
 from ireu_governance.settings import WorkspaceSettings
-
-
-@pytest.fixture(autouse=True)
-def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [each for each in os.environ if each.startswith("IREU_")]:
-        monkeypatch.delenv(name)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import stat
 from pathlib import Path
@@ -15,12 +14,6 @@ from ireu_governance.keystore import PASSPHRASE_VARIABLE
 from ireu_governance.ledger import Ledger, Vault
 from ireu_governance.ledger.audit import audit
 from ireu_governance.workspace import Workspace
-
-
-@pytest.fixture(autouse=True)
-def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [each for each in os.environ if each.startswith("IREU_")]:
-        monkeypatch.delenv(name)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -11,12 +10,6 @@ from pydantic import ValidationError
 from ireu_governance.core.errors import ConfigError
 from ireu_governance.service.settings import ServiceSettings
 from ireu_governance.settings import WorkspaceSettings
-
-
-@pytest.fixture(autouse=True)
-def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [each for each in os.environ if each.startswith("IREU_")]:
-        monkeypatch.delenv(name)
 
 
 def write(folder: Path, text: str) -> Path:
